@@ -1,0 +1,77 @@
+"""Every name, label, annotation and length limit that the product puts into a cluster.
+
+Pure string work. Where a name is derived (a pod of attempt 2, rank 1), it is derived here and only here, so that
+two parts of the code can never disagree about it.
+"""
+
+import re
+
+GROUP = "trainingjob.dev"
+VERSION = "v1alpha1"
+API_VERSION = f"{GROUP}/{VERSION}"
+KIND = "TrainingJob"
+
+# Labels on every child. The job's UID, not its name, ties a child to one life of a job: names come back.
+LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
+LABEL_NAME = "app.kubernetes.io/name"
+LABEL_COMPONENT = "app.kubernetes.io/component"
+LABEL_JOB = f"{GROUP}/job"
+LABEL_JOB_UID = f"{GROUP}/job-uid"
+LABEL_ATTEMPT = f"{GROUP}/attempt"
+LABEL_RANK = f"{GROUP}/rank"
+MANAGED_BY = "trainingjob-operator"
+
+MAIN_CONTAINER = "trainer"
+MAIN_PORT_NAME = "rendezvous"
+
+# <job>-<attempt>-<rank> must stay a DNS label (63): 50 + "-" + 7 digits of attempt + "-" + 4 digits of rank.
+MAX_JOB_NAME = 50
+JOB_NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"
+MAX_NODES = 1024
+
+WORKSPACE_DIR = "/workspace"
+CONFIG_DIR = "/etc/trainingjob"
+CONFIG_FILE = "config.yaml"
+SHM_DIR = "/dev/shm"  # noqa: S108 - the kernel's shared memory mount, not a temporary file
+DATA_DIR = "/data"
+OUTPUT_DIR = "/output"
+
+# Volume names; a podTemplate that uses one of them is refused.
+VOLUME_FILES = "trainingjob-files"
+VOLUME_SHM = "trainingjob-shm"
+VOLUME_DATA = "trainingjob-data"
+VOLUME_OUTPUT = "trainingjob-output"
+VOLUMES = frozenset({VOLUME_FILES, VOLUME_SHM, VOLUME_DATA, VOLUME_OUTPUT})
+
+# Key prefixes in the job's ConfigMap: it holds run.trainer.config and the user's files side by side.
+CONFIG_KEY = "trainer-config.yaml"
+
+
+def pod_name(job: str, attempt: int, rank: int) -> str:
+    """Name of the pod of one rank in one attempt (attempts count from 1, ranks from 0)."""
+    return f"{job}-{attempt}-{rank}"
+
+
+def main_address(job: str, attempt: int, namespace: str, cluster_domain: str) -> str:
+    """MASTER_ADDR of an attempt: rank 0's name, exactly as the kubelet writes it into that pod's /etc/hosts."""
+    return f"{pod_name(job, attempt, 0)}.{job}.{namespace}.svc.{cluster_domain}"
+
+
+def pod_labels(job: str, uid: str, attempt: int, rank: int) -> dict[str, str]:
+    """Labels of one pod; `kubectl logs -l trainingjob.dev/job=digits,trainingjob.dev/rank=0` finds it."""
+    return job_labels(job, uid) | {LABEL_ATTEMPT: str(attempt), LABEL_RANK: str(rank)}
+
+
+def job_labels(job: str, uid: str) -> dict[str, str]:
+    """Labels of every child of a job."""
+    return {LABEL_MANAGED_BY: MANAGED_BY, LABEL_NAME: "trainingjob", LABEL_JOB: job, LABEL_JOB_UID: uid}
+
+
+def job_selector(job: str) -> str:
+    """Label selector of all children of any job of this name, namesakes of an earlier life among them."""
+    return f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_JOB}={job}"
+
+
+def is_job_name(name: str) -> bool:
+    """Whether a job may be called so (RFC 1035 label, at most 50 characters)."""
+    return len(name) <= MAX_JOB_NAME and re.fullmatch(JOB_NAME_PATTERN, name) is not None

@@ -1,0 +1,321 @@
+"""How the operator speaks to a Kubernetes API server: a small protocol, and its implementation over HTTP.
+
+Objects are plain dictionaries from end to end. Typed clients cost ten times the CPU and memory for a list of pods and
+refuse fields that they do not know (docs/design.md, "Clients"). Nothing is retried here: what an error means depends on
+who asked, so the work queue decides.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import aiohttp
+import orjson
+
+from trainingjob_operator.api.resources import Resource
+
+type Object = dict[str, Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+
+PAGE = 500
+
+
+class ApiError(Exception):
+    """The API server refused a request.
+
+    ``reason`` is the machine-readable word of its Status answer (``NotFound``, ``AlreadyExists``, ``Conflict``,
+    ``Invalid``, ``Forbidden``, ``Expired`` ...). ``retry_after`` is in seconds, None if the server named no time.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        message: str,
+        *,
+        retry_after: float | None = None,
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(f"{status} {reason}: {message}")
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.retry_after = retry_after
+        self.details = dict(details or {})
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectList:
+    """A whole collection (all pages) and the resourceVersion at which a watch may continue."""
+
+    items: list[Object]
+    resource_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class WatchEvent:
+    """One line of a watch: ADDED, MODIFIED, DELETED, BOOKMARK. (ERROR is raised as ApiError.)"""
+
+    type: str
+    object: Object
+
+
+class Api(Protocol):
+    """What the operator needs of an API server. All reads are quorum reads (no resourceVersion is sent)."""
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object: ...
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> ObjectList: ...
+
+    async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object: ...
+
+    async def replace(
+        self, resource: Resource, namespace: str | None, name: str, body: Object, *, subresource: str = ""
+    ) -> Object: ...
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Any,
+        *,
+        subresource: str = "",
+        content_type: str = MERGE_PATCH,
+    ) -> Object: ...
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_seconds: int | None = None,
+    ) -> Object: ...
+
+    def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        resource_version: str,
+        timeout_seconds: int = 300,
+    ) -> AsyncGenerator[WatchEvent]: ...
+
+
+class Credentials(Protocol):
+    """Headers that authenticate a request; asked for each time, so that short-lived tokens stay fresh."""
+
+    async def headers(self) -> Mapping[str, str]: ...
+
+
+@dataclass(slots=True)
+class HttpApi:
+    """The protocol over one keep-alive aiohttp session. The session belongs to the caller, who closes it."""
+
+    session: aiohttp.ClientSession
+    server: str
+    credentials: Credentials | None = None
+    request_timeout: float = 30.0
+    _timeout: aiohttp.ClientTimeout = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=self.request_timeout)
+
+    async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
+        return await self._call("GET", resource.path(namespace, name))
+
+    async def list(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> ObjectList:
+        query = {"limit": str(PAGE)} | _selectors(labels, fields)
+        items: list[Object] = []
+        while True:
+            page = await self._call("GET", resource.path(namespace), query=query)
+            items += page.get("items") or []
+            meta = page["metadata"]
+            if not meta.get("continue"):
+                return ObjectList(items, meta["resourceVersion"])
+            query["continue"] = meta["continue"]
+
+    async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
+        return await self._call("POST", resource.path(namespace), body=body)
+
+    async def replace(
+        self, resource: Resource, namespace: str | None, name: str, body: Object, *, subresource: str = ""
+    ) -> Object:
+        return await self._call("PUT", resource.path(namespace, name, subresource), body=body)
+
+    async def patch(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        body: Any,
+        *,
+        subresource: str = "",
+        content_type: str = MERGE_PATCH,
+    ) -> Object:
+        query = {"fieldManager": "trainingjob", "force": "true"} if content_type == APPLY_PATCH else {}
+        path = resource.path(namespace, name, subresource)
+        return await self._call("PATCH", path, body=body, query=query, content_type=content_type)
+
+    async def delete(
+        self,
+        resource: Resource,
+        namespace: str | None,
+        name: str,
+        *,
+        uid: str | None = None,
+        grace_seconds: int | None = None,
+    ) -> Object:
+        options: Object = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": "Background"}
+        if uid is not None:
+            options["preconditions"] = {"uid": uid}
+        if grace_seconds is not None:
+            options["gracePeriodSeconds"] = grace_seconds
+        return await self._call("DELETE", resource.path(namespace, name), body=options)
+
+    async def watch(
+        self,
+        resource: Resource,
+        namespace: str | None = None,
+        *,
+        labels: str = "",
+        fields: str = "",
+        resource_version: str,
+        timeout_seconds: int = 300,
+    ) -> AsyncGenerator[WatchEvent]:
+        query = _selectors(labels, fields) | {
+            "watch": "1",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": str(timeout_seconds),
+        }
+        # Bookmarks come about once a minute: a stream that is silent for longer is half open (kopf #955).
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10, sock_read=90)
+        async with self._request("GET", resource.path(namespace), query=query, timeout=timeout) as response:
+            if response.status >= 400:
+                raise _error(response, await response.read())
+            async for line in _lines(response):
+                event = orjson.loads(line)
+                if event["type"] == "ERROR":
+                    raise _status_error(event["object"])
+                yield WatchEvent(event["type"], event["object"])
+
+    async def _call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> Object:
+        async with self._request(
+            method, path, body=body, query=query, content_type=content_type, timeout=self._timeout
+        ) as response:
+            payload = await response.read()
+            if response.status >= 400:
+                raise _error(response, payload)
+            answer: Object = orjson.loads(payload)
+            return answer
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: aiohttp.ClientTimeout,
+        body: Any = None,
+        query: Mapping[str, str] | None = None,
+        content_type: str = "application/json",
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        return _Request(self, method, path, timeout, body, query, content_type)
+
+
+@dataclass(slots=True)
+class _Request:
+    """One request whose credentials are fetched when it starts."""
+
+    api: HttpApi
+    method: str
+    path: str
+    timeout: aiohttp.ClientTimeout
+    body: Any
+    query: Mapping[str, str] | None
+    content_type: str
+    response: aiohttp.ClientResponse | None = None
+
+    async def __aenter__(self) -> aiohttp.ClientResponse:
+        headers = {"Accept": "application/json"}
+        if self.api.credentials is not None:
+            headers |= await self.api.credentials.headers()
+        data = None
+        if self.body is not None:
+            data = orjson.dumps(self.body)
+            headers["Content-Type"] = self.content_type
+        self.response = await self.api.session.request(
+            self.method,
+            self.api.server + self.path,
+            params=self.query,
+            data=data,
+            headers=headers,
+            timeout=self.timeout,
+        )
+        return self.response
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.response is not None:
+            self.response.release()
+
+
+def _selectors(labels: str, fields: str) -> dict[str, str]:
+    return {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+    """Lines of any length: aiohttp's own readline stops at its buffer's limit, a pod may be larger."""
+    buffer = bytearray()
+    async for chunk in response.content.iter_any():
+        buffer += chunk
+        *whole, rest = bytes(buffer).split(b"\n")
+        for line in whole:
+            if line:
+                yield line
+        buffer = bytearray(rest)
+
+
+def _error(response: aiohttp.ClientResponse, payload: bytes) -> ApiError:
+    try:
+        body = orjson.loads(payload)
+    except orjson.JSONDecodeError:
+        body = None
+    retry_after = response.headers.get("Retry-After")
+    seconds = float(retry_after) if retry_after and retry_after.isdigit() else None
+    if isinstance(body, dict) and body.get("kind") == "Status":
+        return _status_error(body, status=response.status, retry_after=seconds)
+    text = payload[:300].decode(errors="replace")
+    return ApiError(response.status, response.reason or "Unknown", text, retry_after=seconds)
+
+
+def _status_error(body: Object, status: int = 0, retry_after: float | None = None) -> ApiError:
+    details = body.get("details") or {}
+    if retry_after is None and details.get("retryAfterSeconds"):
+        retry_after = float(details["retryAfterSeconds"])
+    return ApiError(
+        status or int(body.get("code", 500)),
+        body.get("reason", ""),
+        body.get("message", ""),
+        retry_after=retry_after,
+        details=details,
+    )
