@@ -8,14 +8,14 @@ who asked, so the work queue decides.
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import aiohttp
 import orjson
 
 from trainingjob_operator.api.resources import Resource
 
-type Object = dict[str, Any]
+Object: TypeAlias = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -109,7 +109,7 @@ class Api(Protocol):
         fields: str = "",
         resource_version: str,
         timeout_seconds: int = 300,
-    ) -> AsyncGenerator[WatchEvent]: ...
+    ) -> AsyncGenerator[WatchEvent, None]: ...
 
 
 class Credentials(Protocol):
@@ -194,7 +194,7 @@ class HttpApi:
         fields: str = "",
         resource_version: str,
         timeout_seconds: int = 300,
-    ) -> AsyncGenerator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         query = _selectors(labels, fields) | {
             "watch": "1",
             "allowWatchBookmarks": "true",
@@ -283,7 +283,7 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes]:
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
     """Lines of any length: aiohttp's own readline stops at its buffer's limit, a pod may be larger."""
     buffer = bytearray()
     async for chunk in response.content.iter_any():
