@@ -1,0 +1,107 @@
+"""The CustomResourceDefinition, made from the API types.
+
+Says what `kubectl apply` answers at once: types and bounds (structural.py), rules over several fields in CEL (here and
+beside the types), the columns of `kubectl get`, short name and subresource. What CEL cannot say is in validate.py.
+"""
+
+from typing import Any
+
+from trainingjob_operator.api import names
+from trainingjob_operator.api.model import rule
+from trainingjob_operator.api.status import TrainingJobStatus
+from trainingjob_operator.api.structural import Schema, structural
+from trainingjob_operator.api.types import TrainingJobSpec
+
+MUTABLE = frozenset({"suspend", "failurePolicy"})
+"""Fields of the spec that may change while a job exists; the rest is fixed when the job is created."""
+
+NAME_RULES = [
+    rule(
+        f"self.metadata.name.size() <= {names.MAX_JOB_NAME}",
+        f"metadata.name must have at most {names.MAX_JOB_NAME} characters: pods are called <name>-<attempt>-<rank>",
+    ),
+    rule(
+        f"self.metadata.name.matches('{names.JOB_NAME_PATTERN}')",
+        "metadata.name must be lower-case letters, digits and '-', begin with a letter and end with a letter or digit: "
+        "it is also the name of a Service",
+    ),
+]
+
+
+def crd() -> dict[str, Any]:
+    """The whole CustomResourceDefinition as it is applied."""
+    return {
+        "apiVersion": "apiextensions.k8s.io/v1",
+        "kind": "CustomResourceDefinition",
+        "metadata": {"name": f"trainingjobs.{names.GROUP}"},
+        "spec": {
+            "group": names.GROUP,
+            "scope": "Namespaced",
+            "names": {
+                "kind": names.KIND,
+                "listKind": f"{names.KIND}List",
+                "plural": "trainingjobs",
+                "singular": "trainingjob",
+                "shortNames": ["tj"],
+                "categories": ["training"],
+            },
+            "versions": [
+                {
+                    "name": names.VERSION,
+                    "served": True,
+                    "storage": True,
+                    "subresources": {"status": {}},
+                    "additionalPrinterColumns": _columns(),
+                    "schema": {"openAPIV3Schema": _root()},
+                }
+            ],
+        },
+    }
+
+
+def _root() -> Schema:
+    return {
+        "type": "object",
+        "description": "A multi-node PyTorch run: one pod per node, started, watched and restarted together.",
+        "required": ["spec"],
+        "properties": {"spec": _spec(), "status": _status()},
+        "x-kubernetes-validations": NAME_RULES,
+    }
+
+
+def _spec() -> Schema:
+    schema = structural(TrainingJobSpec)
+    schema["description"] = "What to run, on how many nodes, with which data."
+    schema["x-kubernetes-validations"] = [_immutable(field) for field in schema["properties"] if field not in MUTABLE]
+    return schema
+
+
+def _immutable(field: str) -> dict[str, str]:
+    """A transition rule; a field that appears or disappears has changed too, so it stands on the parent."""
+    return rule(
+        f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",
+        f"spec.{field} cannot be changed: delete the job and create it again, or give the new one another name",
+        field_path=f".{field}",
+    )
+
+
+def _status() -> Schema:
+    schema = structural(TrainingJobStatus)
+    schema["description"] = "How the job is going; written by the operator."
+    return schema
+
+
+def _columns() -> list[dict[str, Any]]:
+    def column(name: str, kind: str, path: str, description: str, priority: int = 0) -> dict[str, Any]:
+        found = {"name": name, "type": kind, "jsonPath": path, "description": description}
+        return found | {"priority": priority} if priority else found
+
+    return [
+        column("State", "string", ".status.state", "The job's state in one word."),
+        column("Nodes", "string", ".status.nodes", "Running nodes of all nodes."),
+        column("Restarts", "integer", ".status.restarts", "Restarts that counted towards maxRestarts."),
+        column("Age", "date", ".metadata.creationTimestamp", "Time since the job was created."),
+        column("Attempt", "integer", ".status.attempt", "Number of the current attempt.", 1),
+        column("Reason", "string", ".status.attempts[-1:].reason", "Why the newest attempt ended.", 1),
+        column("Image", "string", ".spec.image", "Container image.", 1),
+    ]
