@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from trainingjob_operator.api.model import Model
+from trainingjob_operator.api.model import Model, rule
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=253)]
+LABEL_RULES = [rule("self.all(key, !key.startsWith('trainingjob.dev/'))", "trainingjob.dev/ is the operator's own")]
 QuantityOrInt = int | Annotated[str, StringConstraints(max_length=64)]
 OPEN = {"x-kubernetes-preserve-unknown-fields": True}
 
@@ -46,7 +47,10 @@ class PodMetadata(Model):
     """Labels and annotations to put on every pod."""
 
     labels: dict[str, Annotated[str, StringConstraints(max_length=63)]] = Field(
-        default={}, max_length=64, description="Additional labels. Labels under trainingjob.dev/ are reserved."
+        default={},
+        max_length=64,
+        description="Additional labels. Labels under trainingjob.dev/ are reserved.",
+        json_schema_extra={"x-kubernetes-validations": LABEL_RULES},
     )
     annotations: dict[str, Annotated[str, StringConstraints(max_length=32768)]] = Field(
         default={}, max_length=64, description="Additional annotations, e.g. of a gang scheduler or a network plug-in."

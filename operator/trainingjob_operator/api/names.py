@@ -38,13 +38,44 @@ OUTPUT_DIR = "/output"
 
 # Volume names; a podTemplate that uses one of them is refused.
 VOLUME_FILES = "trainingjob-files"
+VOLUME_WORKSPACE = "trainingjob-workspace"
 VOLUME_SHM = "trainingjob-shm"
 VOLUME_DATA = "trainingjob-data"
 VOLUME_OUTPUT = "trainingjob-output"
-VOLUMES = frozenset({VOLUME_FILES, VOLUME_SHM, VOLUME_DATA, VOLUME_OUTPUT})
+VOLUMES = frozenset({VOLUME_FILES, VOLUME_WORKSPACE, VOLUME_SHM, VOLUME_DATA, VOLUME_OUTPUT})
 
-# Key prefixes in the job's ConfigMap: it holds run.trainer.config and the user's files side by side.
-CONFIG_KEY = "trainer-config.yaml"
+# The job's ConfigMap holds run.trainer.config under this key, beside the user's files.
+CONFIG_KEY = "trainingjob.config.yaml"
+FILE_NAME_PATTERN = r"^[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*)*$"
+MAX_FILES_BYTES = 512 * 1024
+
+# The environment contract (docs/environment.md). Names in RESERVED_ENV are set by the operator and refused from users.
+RESERVED_ENV = (
+    "MASTER_ADDR",
+    "MASTER_PORT",
+    "NODE_RANK",
+    "WORLD_SIZE",
+    "RANK",
+    "LOCAL_RANK",
+    "GROUP_RANK",
+    "GLOBAL_RANK",
+    "NNODES",
+    "LT_NUM_NODES",
+    "LT_DEVICES",
+    "LT_CLI_USED",
+    "LT_STRATEGY",
+    "LT_PRECISION",
+    "LT_ACCELERATOR",
+    "PL_TRAINER_NUM_NODES",
+    "PL_TRAINER_DEVICES",
+    "PET_NNODES",
+    "PET_NPROC_PER_NODE",
+    "PET_NODE_RANK",
+    "PET_MASTER_ADDR",
+    "PET_MASTER_PORT",
+    "PET_STANDALONE",
+)
+RESERVED_ENV_PREFIXES = ("TRAININGJOB_", "TORCHELASTIC_", "SLURM_")
 
 
 def pod_name(job: str, attempt: int, rank: int) -> str:
@@ -75,3 +106,18 @@ def job_selector(job: str) -> str:
 def is_job_name(name: str) -> bool:
     """Whether a job may be called so (RFC 1035 label, at most 50 characters)."""
     return len(name) <= MAX_JOB_NAME and re.fullmatch(JOB_NAME_PATTERN, name) is not None
+
+
+def is_reserved_env(name: str) -> bool:
+    """Whether a variable belongs to the operator: it sets it, or setting it would break one of the launchers."""
+    return name in RESERVED_ENV or name.startswith(RESERVED_ENV_PREFIXES)
+
+
+def file_key(path: str) -> str:
+    """Key of a file in the job's ConfigMap; keys may not hold slashes."""
+    return path.replace("/", "__")
+
+
+def is_file_name(path: str) -> bool:
+    """Whether a key of spec.files is a path inside /workspace."""
+    return re.fullmatch(FILE_NAME_PATTERN, path) is not None

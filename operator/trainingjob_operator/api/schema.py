@@ -72,7 +72,7 @@ def _root() -> Schema:
 def _spec() -> Schema:
     schema = structural(TrainingJobSpec)
     schema["description"] = "What to run, on how many nodes, with which data."
-    schema["x-kubernetes-validations"] = [_immutable(field) for field in schema["properties"] if field not in MUTABLE]
+    schema["x-kubernetes-validations"] += [_immutable(field) for field in schema["properties"] if field not in MUTABLE]
     return schema
 
 
@@ -102,6 +102,6 @@ def _columns() -> list[dict[str, Any]]:
         column("Restarts", "integer", ".status.restarts", "Restarts that counted towards maxRestarts."),
         column("Age", "date", ".metadata.creationTimestamp", "Time since the job was created."),
         column("Attempt", "integer", ".status.attempt", "Number of the current attempt.", 1),
-        column("Reason", "string", ".status.attempts[-1:].reason", "Why the newest attempt ended.", 1),
+        column("Reason", "string", ".status.reason", "Why the job is in this state.", 1),
         column("Image", "string", ".spec.image", "Container image.", 1),
     ]

@@ -78,6 +78,7 @@ class TrainingJobStatus(Model):
     """How the job is going."""
 
     state: State | None = Field(default=None, description="The job's state in one word, for people.")
+    reason: Word | None = Field(default=None, description="Why the job is in this state, in one CamelCase word.")
     nodes: Word | None = Field(default=None, description="Running nodes of all nodes, e.g. 2/2.")
     ready: int = Field(default=0, description="Number of running pods of the current attempt.")
     restarts: int = Field(default=0, description="Restarts that count towards failurePolicy.maxRestarts.")

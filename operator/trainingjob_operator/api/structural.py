@@ -23,7 +23,7 @@ def structural(model: type[BaseModel]) -> Schema:
 
 
 def _translate(schema: Schema, definitions: dict[str, Schema]) -> Schema:
-    schema = _without_null(_resolved(schema, definitions))
+    schema = _resolved(_without_null(_resolved(schema, definitions)), definitions)
     if _is_int_or_string(schema):
         return _kept(schema) | {"x-kubernetes-int-or-string": True}
     found = _kept(schema)

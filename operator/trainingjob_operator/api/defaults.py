@@ -1,0 +1,57 @@
+"""Values that follow from other values of the spec, so that the CRD needs no default for them.
+
+The schema's own defaults (numNodes: 1, ...) stand in types.py; here is what depends on several fields.
+"""
+
+from decimal import Decimal
+
+from trainingjob_operator.api import names
+from trainingjob_operator.api.types import TrainingJobSpec
+
+_SUFFIXES = {
+    "m": Decimal("0.001"),
+    "k": Decimal(10**3),
+    "M": Decimal(10**6),
+    "G": Decimal(10**9),
+    "T": Decimal(10**12),
+    "P": Decimal(10**15),
+    "E": Decimal(10**18),
+    "Ki": Decimal(2**10),
+    "Mi": Decimal(2**20),
+    "Gi": Decimal(2**30),
+    "Ti": Decimal(2**40),
+    "Pi": Decimal(2**50),
+    "Ei": Decimal(2**60),
+}
+
+
+def processes(spec: TrainingJobSpec) -> int:
+    """Training processes per pod: as stated, else one per GPU, else 1."""
+    return spec.processes_per_node or spec.gpus_per_node or 1
+
+
+def working_dir(spec: TrainingJobSpec) -> str | None:
+    """Where the command starts; None leaves it to the image."""
+    return spec.working_dir or (names.WORKSPACE_DIR if spec.files else None)
+
+
+def threads(spec: TrainingJobSpec) -> int | None:
+    """CPU threads of each process: the container's CPU limit over its processes, at least 1.
+
+    None without a limit. Python and torch see all of the machine's CPUs, never the container's quota.
+    """
+    limit = spec.resources.limits.get("cpu")
+    if limit is None:
+        return None
+    return max(1, int(quantity(limit) / processes(spec)))
+
+
+def quantity(value: int | str) -> Decimal:
+    """A Kubernetes quantity as a number (``500m`` is 0.5). ValueError if it is none."""
+    text = str(value)
+    suffix = next((s for s in sorted(_SUFFIXES, key=len, reverse=True) if text.endswith(s)), "")
+    number = text.removesuffix(suffix)
+    try:
+        return Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))
+    except ArithmeticError as error:
+        raise ValueError(f"{text!r} is not a quantity such as 500m, 2 or 16Gi") from error
