@@ -8,12 +8,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints
 
-from trainingjob_operator.api.model import Model, rule
+from trainingjob_operator.api.model import OPEN, Model, rule, rules
 
 EnvName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]*$", max_length=253)]
-LABEL_RULES = [rule("self.all(key, !key.startsWith('trainingjob.dev/'))", "trainingjob.dev/ is the operator's own")]
+LABEL_RULES = rules(
+    rule("self.all(key, !key.startsWith('trainingjob.dev/'))", "trainingjob.dev/ is the operator's own")
+)
 QuantityOrInt = int | Annotated[str, StringConstraints(max_length=64)]
-OPEN = {"x-kubernetes-preserve-unknown-fields": True}
 
 
 class EnvVar(Model):
@@ -50,7 +51,7 @@ class PodMetadata(Model):
         default={},
         max_length=64,
         description="Additional labels. Labels under trainingjob.dev/ are reserved.",
-        json_schema_extra={"x-kubernetes-validations": LABEL_RULES},
+        json_schema_extra=LABEL_RULES,
     )
     annotations: dict[str, Annotated[str, StringConstraints(max_length=32768)]] = Field(
         default={}, max_length=64, description="Additional annotations, e.g. of a gang scheduler or a network plug-in."

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, StringConstraints
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 
 class Model(BaseModel):
@@ -35,7 +36,21 @@ Quantity = Annotated[
 """A positive Kubernetes quantity (500m, 2, 16Gi)."""
 
 
-def rule(expression: str, message: str, *, field_path: str | None = None) -> dict[str, str]:
+def rule(expression: str, message: str, *, field_path: str | None = None) -> JsonDict:
     """One CEL rule of the CRD (KEP-2876); ``self`` is the value the rule is attached to."""
-    found = {"rule": expression, "message": message}
+    found: JsonDict = {"rule": expression, "message": message}
     return found | {"fieldPath": field_path} if field_path else found
+
+
+def rules(*entries: JsonDict) -> JsonDict:
+    """Schema extension that attaches CEL rules to a type or a field."""
+    return {"x-kubernetes-validations": list(entries)}
+
+
+def map_by(key: str) -> JsonDict:
+    """Schema extension of a list whose entries are told apart by one field, so that appliers can share it."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+OPEN: JsonDict = {"x-kubernetes-preserve-unknown-fields": True}
+"""Schema extension of an object whose inside Kubernetes or the trainer validates, not the CRD."""

@@ -5,9 +5,9 @@ Says which fields each launcher has and nothing about how a command line is buil
 
 from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from trainingjob_operator.api.model import Argument, Model, ShortText, rule
+from trainingjob_operator.api.model import OPEN, Argument, Model, ShortText, rule, rules
 
 
 class Trainer(Model):
@@ -17,7 +17,7 @@ class Trainer(Model):
         description="The LightningCLI configuration: trainer, model and data, each with class_path and init_args as in "
         "a file for `LightningCLI fit --config`. Nodes, devices, strategy and the output folder are filled in.",
         min_length=1,
-        json_schema_extra={"x-kubernetes-preserve-unknown-fields": True},
+        json_schema_extra=OPEN,
     )
 
 
@@ -43,16 +43,11 @@ EXACTLY_ONE = "exactly one of " + ", ".join(LAUNCHERS) + " must be set"
 class Run(Model):
     """What each pod runs. Exactly one launcher is set."""
 
-    model_config = Model.model_config | {
-        "json_schema_extra": {
-            "x-kubernetes-validations": [
-                rule(
-                    "[" + ", ".join(f"has(self.{name})" for name in LAUNCHERS) + "].filter(x, x).size() == 1",
-                    EXACTLY_ONE,
-                )
-            ]
-        }
-    }
+    model_config = ConfigDict(
+        json_schema_extra=rules(
+            rule("[" + ", ".join(f"has(self.{name})" for name in LAUNCHERS) + "].filter(x, x).size() == 1", EXACTLY_ONE)
+        )
+    )
 
     trainer: Trainer | None = Field(
         default=None, description="The built-in trainer with a LightningCLI configuration; no script is needed."

@@ -10,7 +10,7 @@ from typing import Annotated
 
 from pydantic import Field, StringConstraints
 
-from trainingjob_operator.api.model import Model
+from trainingjob_operator.api.model import Model, map_by
 
 Sentence = Annotated[str, StringConstraints(max_length=1024)]
 Word = Annotated[str, StringConstraints(max_length=253)]
@@ -90,7 +90,7 @@ class TrainingJobStatus(Model):
         default=[],
         max_length=16,
         description="Suspended, PodsReady, Restarting, Complete and Failed.",
-        json_schema_extra={"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]},
+        json_schema_extra=map_by("type"),
     )
     attempts: list[Attempt] = Field(
         default=[], max_length=MAX_ATTEMPTS, description="The newest ten attempts, oldest first."

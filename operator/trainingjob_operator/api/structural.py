@@ -52,7 +52,8 @@ def _without_null(schema: Schema) -> Schema:
     if len(branches) > 1:
         return schema | {"anyOf": branches}
     rest = {key: value for key, value in schema.items() if key != "anyOf"}
-    return branches[0] | rest
+    only: Schema = branches[0]
+    return only | rest
 
 
 def _is_int_or_string(schema: Schema) -> bool:

@@ -7,12 +7,11 @@ because it concerns several fields, is in validate.py; values that follow from o
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 
 from trainingjob_operator.api import names
-from trainingjob_operator.api.container import OPEN as OPEN_OBJECT
 from trainingjob_operator.api.container import EnvVar, PodTemplate, Resources
-from trainingjob_operator.api.model import AbsolutePath, Model, Quantity, rule
+from trainingjob_operator.api.model import OPEN, AbsolutePath, Model, Quantity, map_by, rule, rules
 from trainingjob_operator.api.run import Run
 
 ClaimName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
@@ -21,7 +20,7 @@ FileText = Annotated[str, StringConstraints(max_length=512 * 1024)]
 
 
 RESERVED_NAMES = "[" + ", ".join(f"'{name}'" for name in names.RESERVED_ENV) + "]"
-ENV_RULES = [
+ENV_RULES = rules(
     rule(
         f"self.all(e, !(e.name in {RESERVED_NAMES}) && "
         + " && ".join(f"!e.name.startsWith('{prefix}')" for prefix in names.RESERVED_ENV_PREFIXES)
@@ -29,13 +28,13 @@ ENV_RULES = [
         "the rendezvous variables (MASTER_ADDR, WORLD_SIZE, RANK, ... and TRAININGJOB_*) are set by the operator: "
         "remove them",
     )
-]
-FILE_RULES = [
+)
+FILE_RULES = rules(
     rule(
         f"self.all(name, name.matches('{names.FILE_NAME_PATTERN}'))",
         "a file's name must be a relative path of letters, digits, '.', '_' and '-'",
     )
-]
+)
 
 
 class StartPolicy(StrEnum):
@@ -97,7 +96,7 @@ class SharedMemory(Model):
     )
 
 
-SPEC_RULES = [
+SPEC_RULES = rules(
     rule(
         "!has(self.data) || !has(self.output) || self.data.mountPath != self.output.mountPath",
         "spec.data and spec.output need different mount paths",
@@ -108,13 +107,13 @@ SPEC_RULES = [
         "GPUs are set by spec.gpusPerNode: remove them from spec.resources",
         field_path=".resources",
     ),
-]
+)
 
 
 class TrainingJobSpec(Model):
     """A multi-node training run."""
 
-    model_config = Model.model_config | {"json_schema_extra": {"x-kubernetes-validations": SPEC_RULES}}
+    model_config = ConfigDict(json_schema_extra=SPEC_RULES)
 
     num_nodes: int = Field(
         default=1, ge=1, le=names.MAX_NODES, description="Number of pods, one per node. Rank 0 is the main node."
@@ -140,7 +139,7 @@ class TrainingJobSpec(Model):
         max_length=64,
         description="Small source files by name, 512 KiB in all, mounted at /workspace; for a script that is not in "
         "the image.",
-        json_schema_extra={"x-kubernetes-validations": FILE_RULES},
+        json_schema_extra=FILE_RULES,
     )
     working_dir: AbsolutePath | None = Field(
         default=None, description="Where the command starts. Default: /workspace with spec.files, else the image's own."
@@ -150,13 +149,9 @@ class TrainingJobSpec(Model):
         max_length=256,
         description="Additional environment variables. The rendezvous variables (MASTER_ADDR, WORLD_SIZE, ...) are "
         "reserved; NCCL_SOCKET_IFNAME, NCCL_DEBUG, OMP_NUM_THREADS and others of yours win over the operator's.",
-        json_schema_extra={
-            "x-kubernetes-list-type": "map",
-            "x-kubernetes-list-map-keys": ["name"],
-            "x-kubernetes-validations": ENV_RULES,
-        },
+        json_schema_extra=map_by("name") | ENV_RULES,
     )
-    env_from: list[Annotated[dict[str, object], Field(json_schema_extra=OPEN_OBJECT)]] = Field(
+    env_from: list[Annotated[dict[str, object], Field(json_schema_extra=OPEN)]] = Field(
         default=[], max_length=64, description="ConfigMaps and Secrets whose keys become variables, as in a container."
     )
     resources: Resources = Field(default=Resources(), description="CPU and memory of each pod's training container.")
