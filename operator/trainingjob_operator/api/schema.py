@@ -76,7 +76,7 @@ def _spec() -> Schema:
     return schema
 
 
-def _immutable(field: str) -> dict[str, str]:
+def _immutable(field: str) -> Schema:
     """A transition rule; a field that appears or disappears has changed too, so it stands on the parent."""
     return rule(
         f"has(self.{field}) == has(oldSelf.{field}) && (!has(self.{field}) || self.{field} == oldSelf.{field})",

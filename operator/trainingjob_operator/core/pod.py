@@ -1,0 +1,167 @@
+"""The desired pod of one rank.
+
+Everything that is the same for all ranks is built once (`template`); a rank's own name, labels, variables and host
+alias are put into a copy (`for_rank`). For 512 pods that is the difference between building and patching.
+"""
+
+from typing import Any
+
+from trainingjob_operator.api import names
+from trainingjob_operator.api.defaults import working_dir
+from trainingjob_operator.api.types import TrainingJobSpec
+from trainingjob_operator.core.command import command
+from trainingjob_operator.core.observed import Job
+from trainingjob_operator.core.overlay import overlaid
+from trainingjob_operator.core.rendezvous import environment, per_rank
+
+Body = dict[str, Any]
+GRACE_SECONDS = 60
+
+
+def template(job: Job, attempt: int, cluster_domain: str) -> Body:
+    """The pod of rank 0 without its labels and names. Needs a valid job."""
+    spec = job.spec
+    assert spec is not None
+    own: Body = {
+        "restartPolicy": "Never",
+        "subdomain": job.name,
+        "terminationGracePeriodSeconds": GRACE_SECONDS,
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,  # a Service called "master" would set MASTER_PORT
+        "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
+        "containers": [_container(job, attempt, cluster_domain)],
+        "volumes": _volumes(job.name, spec),
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": job.namespace,
+            "annotations": dict(spec.pod_template.metadata.annotations),
+            "ownerReferences": [owner_reference(job)],
+        },
+        "spec": overlaid(own, spec.pod_template.spec),
+    }
+
+
+def for_rank(job: Job, base: Body, attempt: int, rank: int, main_ip: str | None) -> Body:
+    """The pod of a rank from the template; ``main_ip`` spares it from asking DNS for rank 0."""
+    spec = job.spec
+    assert spec is not None
+    name = names.pod_name(job.name, attempt, rank)
+    labels = spec.pod_template.metadata.labels | names.pod_labels(job.name, job.uid, attempt, rank)
+    pod = base | {
+        "metadata": base["metadata"] | {"name": name, "labels": labels},
+        "spec": base["spec"] | {"hostname": name},
+    }
+    if rank > 0:
+        pod["spec"]["containers"] = [_of_rank(container, job, rank) for container in pod["spec"]["containers"]]
+    if main_ip is not None:
+        pod["spec"]["hostAliases"] = [*pod["spec"].get("hostAliases", []), _alias(pod, main_ip)]
+    return pod
+
+
+def owner_reference(job: Job) -> Body:
+    """Ties a child to this life of the job: a namesake has another UID."""
+    return {
+        "apiVersion": names.API_VERSION,
+        "kind": names.KIND,
+        "name": job.name,
+        "uid": job.uid,
+        "controller": True,
+        "blockOwnerDeletion": True,
+    }
+
+
+def _of_rank(container: Body, job: Job, rank: int) -> Body:
+    if container["name"] != names.MAIN_CONTAINER:
+        return container
+    own = per_rank(job, rank)
+    env = [{"name": v["name"], "value": own[v["name"]]} if v["name"] in own else v for v in container["env"]]
+    ports = [port for port in container.get("ports", []) if port.get("name") != names.MAIN_PORT_NAME]
+    return {key: value for key, value in container.items() if key != "ports"} | {"env": env, "ports": ports}
+
+
+def _alias(pod: Body, main_ip: str) -> Body:
+    env = next(c["env"] for c in pod["spec"]["containers"] if c["name"] == names.MAIN_CONTAINER)
+    return {"ip": main_ip, "hostnames": [next(v["value"] for v in env if v["name"] == "MASTER_ADDR")]}
+
+
+def _container(job: Job, attempt: int, cluster_domain: str) -> Body:
+    spec = job.spec
+    assert spec is not None
+    found: Body = {
+        "name": names.MAIN_CONTAINER,
+        "image": spec.image,
+        "command": command(spec),
+        "env": _env(spec, environment(job, attempt, 0, cluster_domain)),
+        "ports": [{"name": names.MAIN_PORT_NAME, "containerPort": spec.master_port}],
+        "resources": _resources(spec),
+        "volumeMounts": _mounts(job.name, spec),
+        # The last log lines become the termination message, so that status can quote them without reading logs.
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "securityContext": {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}},
+    }
+    if spec.env_from:
+        found["envFrom"] = list(spec.env_from)
+    directory = working_dir(spec)
+    return found | {"workingDir": directory} if directory else found
+
+
+def _env(spec: TrainingJobSpec, ours: dict[str, str]) -> list[Body]:
+    """The user's variables come last, as they may refer to ours; where both set one, the user's wins."""
+    theirs = [variable.wire() for variable in spec.env]
+    taken = {variable["name"] for variable in theirs}
+    return [{"name": name, "value": value} for name, value in ours.items() if name not in taken] + theirs
+
+
+def _resources(spec: TrainingJobSpec) -> Body:
+    found = spec.resources.wire()
+    if spec.gpus_per_node:
+        found["limits"] = found.get("limits", {}) | {spec.gpu_resource: spec.gpus_per_node}
+    return {kind: amounts for kind, amounts in found.items() if amounts}
+
+
+def _mounts(job: str, spec: TrainingJobSpec) -> list[Body]:
+    found: list[Body] = [{"name": names.VOLUME_SHM, "mountPath": names.SHM_DIR}]
+    if spec.data:
+        mount = {"name": names.VOLUME_DATA, "mountPath": spec.data.mount_path, "readOnly": spec.data.read_only}
+        found.append(mount | {"subPath": spec.data.sub_path} if spec.data.sub_path else mount)
+    if spec.output:
+        path, folder = spec.output.mount_path, spec.output.sub_path or job
+        found.append({"name": names.VOLUME_OUTPUT, "mountPath": path, "subPath": folder})
+    if spec.run.trainer:
+        found.append(_file_mount(f"{names.CONFIG_DIR}/{names.CONFIG_FILE}", names.CONFIG_KEY))
+    if spec.files:
+        # The folder itself is writable: scripts leave logs and caches beside themselves.
+        found.append({"name": names.VOLUME_WORKSPACE, "mountPath": names.WORKSPACE_DIR})
+    return found + [_file_mount(f"{names.WORKSPACE_DIR}/{path}", names.file_key(path)) for path in spec.files]
+
+
+def _file_mount(path: str, key: str) -> Body:
+    return {"name": names.VOLUME_FILES, "mountPath": path, "subPath": key, "readOnly": True}
+
+
+def _volumes(job: str, spec: TrainingJobSpec) -> list[Body]:
+    shm: Body = {"medium": "Memory"}
+    if spec.shared_memory.size_limit:
+        shm["sizeLimit"] = spec.shared_memory.size_limit
+    found: list[Body] = [{"name": names.VOLUME_SHM, "emptyDir": shm}]
+    if spec.data:
+        found.append(_claim(names.VOLUME_DATA, spec.data.claim_name))
+    if spec.output:
+        found.append(_claim(names.VOLUME_OUTPUT, spec.output.claim_name))
+    if needs_config_map(spec):
+        found.append({"name": names.VOLUME_FILES, "configMap": {"name": job}})
+    if spec.files:
+        found.append({"name": names.VOLUME_WORKSPACE, "emptyDir": {}})
+    return found
+
+
+def _claim(volume: str, claim: str) -> Body:
+    return {"name": volume, "persistentVolumeClaim": {"claimName": claim}}
+
+
+def needs_config_map(spec: TrainingJobSpec) -> bool:
+    """Whether the job has a ConfigMap: for the trainer's configuration, the user's files or both."""
+    return bool(spec.files) or spec.run.trainer is not None
