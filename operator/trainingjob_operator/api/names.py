@@ -83,6 +83,12 @@ def pod_name(job: str, attempt: int, rank: int) -> str:
     return f"{job}-{attempt}-{rank}"
 
 
+def attempt_and_rank(pod: str) -> tuple[int, int] | None:
+    """Attempt and rank in a pod's name, None if it is none of ours. Names stay; labels can be edited by anyone."""
+    match = re.fullmatch(r".+-([1-9][0-9]{0,6})-(0|[1-9][0-9]{0,3})", pod)
+    return (int(match[1]), int(match[2])) if match else None
+
+
 def main_address(job: str, attempt: int, namespace: str, cluster_domain: str) -> str:
     """MASTER_ADDR of an attempt: rank 0's name, exactly as the kubelet writes it into that pod's /etc/hosts."""
     return f"{pod_name(job, attempt, 0)}.{job}.{namespace}.svc.{cluster_domain}"

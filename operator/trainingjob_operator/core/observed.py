@@ -4,7 +4,8 @@ Decides nothing. It is the only place that knows where in a Pod or a TrainingJob
 from these values.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -91,7 +92,7 @@ class Pod:
         return self.deleting_since is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Observed:
     """Everything one pass knows.
 
@@ -107,10 +108,16 @@ class Observed:
     cluster_domain: str = "cluster.local"
     refusal: Blocked | None = None
     reported_at: datetime | None = None
-    own: tuple[Pod, ...] = field(init=False)
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "own", tuple(pod for pod in self.pods if pod.job_uid == self.job.uid))
+    @cached_property
+    def own(self) -> tuple[Pod, ...]:
+        """The pods of this life of the job, of every attempt."""
+        return tuple(pod for pod in self.pods if pod.job_uid == self.job.uid and pod.attempt)
+
+    @cached_property
+    def gang(self) -> dict[int, Pod]:
+        """The pods of the current attempt by rank."""
+        return {pod.rank: pod for pod in self.own if pod.attempt == self.job.status.attempt}
 
 
 def job_from(raw: dict[str, Any]) -> Job:
@@ -132,9 +139,9 @@ def job_from(raw: dict[str, Any]) -> Job:
 
 
 def pod_from(raw: dict[str, Any]) -> Pod:
-    """Read a pod that has our labels; ValueError if somebody changed them to something that is not a number."""
+    """Read a pod. One whose name is none of ours has attempt 0 and is nobody's rank."""
     meta, status = raw["metadata"], raw.get("status") or {}
-    labels = meta.get("labels") or {}
+    attempt, rank = names.attempt_and_rank(meta["name"]) or (0, -1)
     statuses = status.get("containerStatuses") or []
     main: dict[str, Any] = next((c for c in statuses if c["name"] == names.MAIN_CONTAINER), {})
     conditions = {c["type"]: c for c in status.get("conditions") or []}
@@ -142,8 +149,8 @@ def pod_from(raw: dict[str, Any]) -> Pod:
         name=meta["name"],
         uid=meta["uid"],
         job_uid=_owner(meta),
-        attempt=int(labels.get(names.LABEL_ATTEMPT, 0)),
-        rank=int(labels.get(names.LABEL_RANK, -1)),
+        attempt=attempt,
+        rank=rank,
         created_at=_time(meta.get("creationTimestamp")),
         node=(raw.get("spec") or {}).get("nodeName"),
         ip=status.get("podIP") or None,

@@ -1,4 +1,4 @@
-"""How a user's podTemplate is laid over a pod: maps are merged, lists of named things by their names, the rest replaced.
+"""How a user's podTemplate is laid over a pod: maps are merged, lists of named things by name, the rest replaced.
 
 Pure; what an overlay may not touch is refused before (api/overlay_rules.py).
 """

@@ -1,7 +1,7 @@
 """The environment of a pod: how the processes of a gang find each other (docs/environment.md).
 
-Every name here was checked against Lightning's Trainer, Fabric, `fabric run`, torchrun and plain env:// scripts. What is
-not here matters as much: LOCAL_RANK, GROUP_RANK, TORCHELASTIC_* and SLURM_* each break one of them.
+Every name here was checked against Lightning's Trainer, Fabric, `fabric run`, torchrun and plain env:// scripts. What
+is not here matters as much: LOCAL_RANK, GROUP_RANK, TORCHELASTIC_* and SLURM_* each break one of them.
 """
 
 from trainingjob_operator.api import names

@@ -1,0 +1,124 @@
+"""Why a gang is broken: which pod failed first, how, and whether that counts.
+
+Looks at the pods of one attempt and names one cause. Says nothing about what follows (attempt.py, plan.py), so that
+faster ways to restart come under the same verdict.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from trainingjob_operator.api.status import Failure
+from trainingjob_operator.core.observed import Exit, Observed, Pod
+
+LOST_PEER = 75
+"""EX_TEMPFAIL: the trainer's exit code for "another rank is gone"."""
+CONFIGURATION = 2
+"""The trainer's exit code for a configuration that no restart can mend."""
+SYMPTOM_GRACE = timedelta(seconds=3)
+"""How long a lost connection waits for its cause; kubelets report up to a second apart (docs/design.md, "Restart")."""
+
+_CONNECTION_LOST = re.compile(
+    r"connection (was )?(closed|reset|refused)( by( remote)? peer)?|remote process exited|broken pipe|socket timeout"
+    r"|ncclremoteerror|ncclsystemerror|distnetworkerror|diststoreerror|connection closed by peer",
+    re.IGNORECASE,
+)
+_MESSAGE_LIMIT = 900
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """One pod's failure. ``symptom`` marks a rank that only lost its peer; ``permanent`` one that no restart mends."""
+
+    failure: Failure
+    at: datetime
+    counted: bool
+    symptom: bool = False
+    permanent: bool = False
+
+    def sentence(self) -> str:
+        """The failure for people: pod, node, what happened."""
+        failure = self.failure
+        where = f"rank {failure.rank} (pod {failure.pod}{f' on node {failure.node}' if failure.node else ''})"
+        return f"{where}: {failure.message}" if failure.message else f"{where}: {failure.reason}"
+
+
+def first_cause(pods: Iterable[Pod], observed: Observed) -> Cause | None:
+    """The failure that the others follow from: a cause before any symptom, then the earliest, then the lowest rank."""
+    causes = [cause for pod in pods if (cause := cause_of(pod, observed)) is not None]
+    return min(causes, key=lambda cause: (cause.symptom, cause.at, cause.failure.rank), default=None)
+
+
+def cause_of(pod: Pod, observed: Observed) -> Cause | None:
+    """What is wrong with a pod, None if nothing is."""
+    if pod.succeeded:
+        return None
+    if pod.deleting and _ended_by_deletion(pod):
+        return _disrupted(pod, pod.disruption or "PodDeleted", "was deleted", pod.deleting_since or observed.now)
+    if not pod.stopped:
+        return None
+    if pod.disruption:
+        return _disrupted(pod, pod.disruption, pod.message or f"was ended: {pod.disruption}", _end(pod, observed))
+    if pod.exit is None:
+        # The pod ended without a container that failed: the node refused or dropped it.
+        return _disrupted(pod, pod.reason or "PodFailed", pod.message or "ended before it ran", _end(pod, observed))
+    return _exited(pod, pod.exit, observed)
+
+
+def lost(observed: Observed, rank: int, name: str, reason: str, what: str) -> Cause:
+    """A rank whose pod is gone or was replaced."""
+    return Cause(Failure(rank=rank, pod=name, reason=reason, message=what), observed.now, counted=False)
+
+
+def waits_for_cause(cause: Cause, pods: Iterable[Pod], now: datetime) -> datetime | None:
+    """Until when a symptom waits for the cause to show, None if there is nothing to wait for.
+
+    A finish time in the future comes from a node's wrong clock; nothing is waited for then.
+    """
+    until = cause.at + SYMPTOM_GRACE
+    others_may_tell = any(not pod.stopped for pod in pods)
+    return until if cause.symptom and others_may_tell and cause.at <= now < until else None
+
+
+def _ended_by_deletion(pod: Pod) -> bool:
+    """Whether the deletion came first. A pod that had failed before somebody deleted it failed on its own."""
+    if pod.exit is None:
+        return not pod.stopped
+    finished, deleted = pod.exit.finished_at, pod.deleting_since
+    return finished is None or deleted is None or finished >= deleted
+
+
+def _disrupted(pod: Pod, reason: str, what: str, at: datetime) -> Cause:
+    return Cause(_failure(pod, reason, what), at, counted=False)
+
+
+def _exited(pod: Pod, ended: Exit, observed: Observed) -> Cause:
+    spec = observed.job.spec
+    symptom = ended.code == LOST_PEER or bool(_CONNECTION_LOST.search(ended.message))
+    return Cause(
+        _failure(pod, "LostPeer" if symptom and ended.reason == "Error" else ended.reason, _last_words(ended)),
+        _end(pod, observed),
+        counted=True,
+        symptom=symptom,
+        permanent=ended.code == CONFIGURATION and spec is not None and spec.run.trainer is not None,
+    )
+
+
+def _failure(pod: Pod, reason: str, message: str) -> Failure:
+    code = pod.exit.code if pod.exit else None
+    return Failure(rank=pod.rank, pod=pod.name, node=pod.node, exit_code=code, reason=reason, message=message)
+
+
+def _end(pod: Pod, observed: Observed) -> datetime:
+    return (pod.exit.finished_at if pod.exit else None) or observed.now
+
+
+def _last_words(ended: Exit) -> str:
+    """The exit code, the signal behind it and the end of the container's log."""
+    signal = f" (signal {ended.code - 128})" if 128 < ended.code < 160 else ""
+    text = f"exited with {ended.code}{signal}"
+    log = ended.message.strip()
+    if not log:
+        return text
+    return f"{text}; its last lines: {log if len(log) <= _MESSAGE_LIMIT else '…' + log[-_MESSAGE_LIMIT:]}"
