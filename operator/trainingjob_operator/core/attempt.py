@@ -1,7 +1,7 @@
 """How the current attempt stands: is the gang forming, whole, broken or done?
 
-Rule 2 of docs/protocol.md: from the moment a gang's digest is committed, a failed, leaving or missing pod means that the
-whole gang is broken. Rule 3: absence is believed only after a quorum read, so one of the answers is "not sure".
+Rule 2 of docs/protocol.md: from the moment a gang's digest is committed, a failed, leaving or missing pod means that
+the whole gang is broken. Rule 3: absence is believed only after a quorum read, so one of the answers is "not sure".
 """
 
 import hashlib
@@ -73,6 +73,8 @@ def judge(observed: Observed) -> Verdict:
         return _with_gaps(observed, missing)
     committed = observed.job.status.gang
     if committed and digest(gang) != committed:
+        if not observed.quorum:
+            return Unsure()
         return Broken(lost(observed, 0, names.pod_name(observed.job.name, observed.job.status.attempt, 0), *_REPLACED))
     if all(pod.succeeded for pod in gang.values()):
         return Done()

@@ -23,7 +23,7 @@ def restart_delay(ended: Sequence[Attempt]) -> timedelta:
         short += 1
     if short <= 1:
         return timedelta()
-    return min(FIRST * 2 ** (short - 2), LONGEST)
+    return min(FIRST * float(2 ** (short - 2)), LONGEST)
 
 
 def _ran_well(attempt: Attempt) -> bool:
