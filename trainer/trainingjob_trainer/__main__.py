@@ -1,0 +1,82 @@
+"""`python -m trainingjob_trainer VERB ...`: which verb, in which process, ending with which exit code.
+
+Turns every ending into an exit code and a sentence; knows nothing of training. torch is imported only in the
+processes that train.
+"""
+
+import os
+import sys
+import traceback
+
+from trainingjob_trainer import log
+from trainingjob_trainer.environment import Environment, process_variables, read_environment
+from trainingjob_trainer.errors import ConfigurationError, PreemptedError
+from trainingjob_trainer.exit_codes import DONE, LOST_PEER, USER_ERROR, exit_code
+from trainingjob_trainer.termination import write_reason
+
+
+def main() -> int:
+    """Run the verb of the command line; returns its exit code."""
+    arguments = sys.argv[1:]
+    try:
+        if arguments[:1] == ["prepare"]:
+            from trainingjob_trainer.prepare import prepare
+
+            return prepare(arguments[1:])
+        return _train(read_environment(os.environ))
+    except Exception as error:  # noqa: BLE001 - the one place that turns any ending into an exit code
+        return _ended_by(error)
+
+
+def _train(environment: Environment) -> int:
+    if environment.devices > 1 and "LOCAL_RANK" not in os.environ:
+        from trainingjob_trainer.local_ranks import run_local_ranks
+
+        return run_local_ranks([sys.executable, "-m", "trainingjob_trainer", *sys.argv[1:]], environment.devices)
+    os.environ.update(process_variables(environment))
+    from trainingjob_trainer.preemption import Preemption
+
+    preemption = Preemption.install()
+    from trainingjob_trainer.cli import train
+
+    train(environment, preemption)
+    return DONE
+
+
+def _ended_by(error: BaseException) -> int:
+    """Say why the run ended, to the log and to the pod's status."""
+    code = exit_code(error)
+    if code == USER_ERROR:
+        traceback.print_exception(error)
+    text = _sentence(error, code)
+    if isinstance(error, PreemptedError):
+        log.say(text)
+    else:
+        log.fail(text)
+    write_reason(os.environ, code, text)
+    return code
+
+
+def _sentence(error: BaseException, code: int) -> str:
+    if code == LOST_PEER:
+        return f"lost a peer: {_first_line(error)}"
+    if isinstance(error, ConfigurationError | PreemptedError):
+        return str(error)
+    return f"{type(error).__name__}: {_first_line(error)}"
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _leave(code: int) -> None:
+    """End at once after a failure: threads of a broken process group could hang or abort the interpreter's exit."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if code == DONE:
+        sys.exit(code)
+    os._exit(code)
+
+
+if __name__ == "__main__":
+    _leave(main())

@@ -1,0 +1,100 @@
+"""What happens at the trainer's turning points: save, say, stop.
+
+Three Lightning callbacks, each a thin shell over a module that decides: checkpoint.py, progress.py, preemption.py.
+"""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+
+from trainingjob_trainer import log
+from trainingjob_trainer.errors import PreemptedError
+from trainingjob_trainer.preemption import Preemption, Rhythm
+from trainingjob_trainer.progress import epoch_line, samples_in
+
+
+class EpochLine(Checkpoint):
+    """One plain line per epoch, from rank 0. A `Checkpoint` because those run last, when all metrics are logged."""
+
+    def __init__(self) -> None:
+        self._samples = 0
+        self._seconds = 0.0
+        self._since: float | None = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._samples, self._seconds, self._since = 0, 0.0, time.monotonic()
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self._since is None:  # after a validation within the epoch, or a resume in its middle
+            self._since = time.monotonic()
+        self._samples += samples_in(batch) * trainer.world_size
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._pause()
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._pause()
+        if trainer.is_global_zero:
+            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+            speed = self._samples / self._seconds if self._seconds else None
+            log.say(epoch_line(trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, metrics, speed))
+
+    def _pause(self) -> None:
+        if self._since is not None:
+            self._seconds += time.monotonic() - self._since
+            self._since = None
+
+
+class LastCheckpoint(Checkpoint):
+    """`last.ckpt` after every epoch. A `Checkpoint`, so that Lightning runs it after all others and adds none."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        trainer.save_checkpoint(self.path)
+
+
+class StopOnSigterm(Callback):
+    """Ends training on all ranks after the same step once any rank has got SIGTERM."""
+
+    def __init__(self, preemption: Preemption, path: Path | None) -> None:
+        self._preemption = preemption
+        self._path = path
+        self._rhythm = Rhythm()
+        self._step = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._preemption.take_over()
+        self._preemption.training = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._step += 1
+        if self._rhythm.is_due(self._step) and self._agreed(trainer):
+            if self._path is not None:
+                trainer.save_checkpoint(self._path)
+            raise PreemptedError(trainer.global_step, self._path)
+
+    def _agreed(self, trainer: Trainer) -> bool:
+        """Whether any rank has got the signal; also plans, by the slowest rank, when to ask again."""
+        mine = [float(self._preemption.requested), self._rhythm.seconds_per_step(self._step)]
+        shared = torch.tensor(mine, device=trainer.strategy.root_device, dtype=torch.float64)
+        if trainer.world_size > 1:
+            torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
+        requested, slowest = shared.tolist()
+        self._rhythm.advance(self._step, slowest)
+        return requested > 0
+
+
+def without_lightnings_sigterm(trainer: Trainer) -> None:
+    """Switch off Lightning's handler, which starts a collective inside the signal, and its broadcast per batch."""
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None  # type: ignore[method-assign]

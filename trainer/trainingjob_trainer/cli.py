@@ -1,0 +1,168 @@
+"""The command line of the processes that train: a LightningCLI whose defaults are right under the operator.
+
+Decides the defaults and the order (parse, check, form the gang, resume, train, say the result, part). The parts
+themselves are in modules of their own.
+"""
+
+from pathlib import Path
+from typing import Any, cast
+
+from trainingjob_trainer.imports import without_scipy_signal
+
+with without_scipy_signal():
+    import pytorch_lightning as pl
+    from pytorch_lightning.cli import LightningArgumentParser, LightningCLI
+
+import torch
+
+from trainingjob_trainer import gang, log
+from trainingjob_trainer.callbacks import EpochLine, LastCheckpoint, StopOnSigterm, without_lightnings_sigterm
+from trainingjob_trainer.checkpoint import FOLDER, LAST, AtomicCheckpointIO
+from trainingjob_trainer.cluster import GangEnvironment
+from trainingjob_trainer.data.packed import PackedImages
+from trainingjob_trainer.environment import Environment
+from trainingjob_trainer.models.image_classifier import ImageClassifier
+from trainingjob_trainer.ownership import claim, owner_of
+from trainingjob_trainer.parser import Parser
+from trainingjob_trainer.preemption import Preemption
+from trainingjob_trainer.progress import held_out, metric_text
+from trainingjob_trainer.resume import ResumePoint, agree, find_resume_point
+
+# Known by their short names in a configuration, as every class that has been imported.
+BUILT_IN = (ImageClassifier, PackedImages)
+
+
+def train(environment: Environment, preemption: Preemption) -> None:
+    """Run the command line's subcommand (fit, validate, test, predict) in this process of the gang.
+
+    Raises ConfigurationError, PreemptedError, SupersededError, and whatever the model's code raises.
+    """
+    log.quieten()
+    torch.set_num_threads(environment.threads)
+    TrainerCLI(environment, preemption)
+    gang.dissolve()
+
+
+class TrainerCLI(LightningCLI):
+    """One run in one process; LightningCLI runs the subcommand from its constructor."""
+
+    def __init__(self, environment: Environment, preemption: Preemption) -> None:
+        self.environment = environment
+        self.preemption = preemption
+        self.accelerator = "cuda" if torch.cuda.device_count() >= environment.devices else "cpu"
+        self.output = _output_folder(environment)
+        self.store: torch.distributed.TCPStore | None = None
+        super().__init__(
+            parser_class=Parser,
+            parser_kwargs={"prog": "python -m trainingjob_trainer"},
+            trainer_defaults=self._defaults(),
+            save_config_kwargs={"overwrite": True},
+            seed_everything_default=0,
+        )
+
+    @property
+    def folder(self) -> Path | None:
+        """Where checkpoints go, None for a job without an output."""
+        return self.output / FOLDER if self.output else None
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        parser.add_class_arguments(gang.ProcessGroup, "process_group")
+
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Lightning's trainer, with our checkpoints, our gang and our way to stop."""
+        if self.output is None:
+            self.save_config_callback = None
+        trainer = super().instantiate_trainer(**self._additions(), **kwargs)
+        without_lightnings_sigterm(trainer)
+        return trainer
+
+    def before_fit(self) -> None:
+        """Everything that can be wrong without peers is said before any of them is waited for."""
+        check = getattr(self.datamodule, "check", None)
+        if check is not None:
+            check(self.environment.world_size)
+        settings = self._get(self.config_init, "process_group")
+        self.store = gang.form(self.environment, settings, self.accelerator)
+
+    before_validate = before_test = before_predict = before_fit
+
+    def fit(self, **kwargs: Any) -> None:
+        """Train, from this job's newest checkpoint if it has one, else from `ckpt_path`, else from the start."""
+        point = self._resume_point()
+        if point is not None:
+            kwargs["ckpt_path"] = str(point.path)
+            if self.environment.rank == 0:
+                log.say(f"resuming from {point.path} at epoch {point.epoch + 1}, step {point.step}")
+        self.trainer.fit(**kwargs)
+
+    def after_fit(self) -> None:
+        """The result in plain lines. A run that was resumed at its very end has not validated yet."""
+        if not held_out(self._metrics()) and self.trainer.val_dataloaders is not None:
+            self.trainer.validate(self.model, datamodule=self.datamodule, verbose=False)
+        self._say_metrics()
+
+    def _say_metrics(self) -> None:
+        if self.environment.rank == 0:
+            for name, value in held_out(self._metrics()).items():
+                print(metric_text(name, value), flush=True)
+
+    after_validate = after_test = _say_metrics
+
+    def _metrics(self) -> dict[str, float]:
+        return {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+
+    def _resume_point(self) -> ResumePoint | None:
+        if self.folder is None:
+            return None
+        point = None
+        if self.environment.rank == 0:
+            moved = claim(self.folder, owner_of(self.environment))
+            if moved is not None:
+                log.say(f"starting anew: the checkpoints of an earlier job were kept in {moved}")
+            point = find_resume_point(self.folder)
+        return agree(self.store, self.environment.rank == 0, point, self.folder)
+
+    def _defaults(self) -> dict[str, Any]:
+        return {
+            "accelerator": self.accelerator,
+            "devices": self.environment.devices,
+            "num_nodes": self.environment.num_nodes,
+            "strategy": "ddp" if self.environment.world_size > 1 else "auto",
+            "default_root_dir": str(self.output) if self.output else None,
+            "max_epochs": 10,
+            "logger": False,
+            # Its control characters fill a pod's log, and a line per epoch says as much.
+            "enable_progress_bar": False,
+            "enable_model_summary": False,
+        }
+
+    def _additions(self) -> dict[str, Any]:
+        """The trainer's arguments that are objects of ours, beside those of the configuration."""
+        given = self._get(self.config_init, "trainer")
+        path = self.folder / LAST if self.folder else None
+        mine: list[pl.Callback] = [EpochLine(), StopOnSigterm(self.preemption, path)]
+        if path is not None and given.enable_checkpointing is not False:
+            mine.append(LastCheckpoint(path))
+        io = AtomicCheckpointIO(self.folder, owner_of(self.environment))
+        return {
+            "plugins": [*_as_list(given.plugins), GangEnvironment(self.environment), io],
+            "callbacks": [*_as_list(given.callbacks), *mine],
+            # Ours are callbacks of Lightning's kind `Checkpoint`, even the one that only prints.
+            "enable_checkpointing": True,
+        }
+
+
+def _output_folder(environment: Environment) -> Path | None:
+    """The mounted output; a path that is not there means a job without one, and nothing is made in its place."""
+    folder = environment.output_dir
+    if folder is None or not folder.is_dir():
+        if environment.rank == 0:
+            log.warn("no output folder (spec.output): no checkpoints are kept, a restart begins anew")
+        return None
+    return folder
+
+
+def _as_list(value: Any) -> list[Any]:
+    if value is None:
+        return []
+    return cast(list[Any], value) if isinstance(value, list) else [value]

@@ -1,0 +1,1 @@
+"""Datasets as the trainer reads them: packed arrays on a mounted claim."""

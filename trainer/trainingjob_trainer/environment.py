@@ -1,0 +1,95 @@
+"""What the operator tells a process: its place in the gang, its folders, its share of the CPUs.
+
+Reads a mapping once and gives a frozen value; nobody else in the trainer looks at these variables. Without the
+operator every value has a default that means "one process on this machine".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from trainingjob_trainer.errors import ConfigurationError
+
+DEFAULT_PORT = 29500
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """One process of a gang of ``num_nodes`` pods with ``devices`` processes each (all ranks count from 0)."""
+
+    job: str
+    uid: str
+    attempt: int
+    num_nodes: int
+    node_rank: int
+    devices: int
+    local_rank: int
+    main_address: str
+    main_port: int
+    data_dir: Path
+    output_dir: Path | None
+    threads: int
+
+    @property
+    def rank(self) -> int:
+        """This process's rank among all processes of the gang."""
+        return self.node_rank * self.devices + self.local_rank
+
+    @property
+    def world_size(self) -> int:
+        """Number of processes in the gang. (The injected WORLD_SIZE is the number of nodes.)"""
+        return self.num_nodes * self.devices
+
+
+def read_environment(env: Mapping[str, str]) -> Environment:
+    """The process's place, from its environment variables. Raises ConfigurationError on a value that is no number."""
+    num_nodes = _positive(env, "TRAININGJOB_NUM_NODES", "PL_TRAINER_NUM_NODES")
+    devices = _positive(env, "TRAININGJOB_DEVICES", "PL_TRAINER_DEVICES")
+    output = env.get("TRAININGJOB_OUTPUT_DIR", "")
+    return Environment(
+        job=env.get("TRAININGJOB_NAME", "local"),
+        uid=env.get("TRAININGJOB_UID", ""),
+        attempt=_number(env, "TRAININGJOB_ATTEMPT", 1),
+        num_nodes=num_nodes,
+        node_rank=_below(env, "NODE_RANK", num_nodes),
+        devices=devices,
+        local_rank=_below(env, "LOCAL_RANK", devices),
+        main_address=env.get("MASTER_ADDR", "127.0.0.1"),
+        main_port=_number(env, "MASTER_PORT", DEFAULT_PORT),
+        data_dir=Path(env.get("TRAININGJOB_DATA_DIR", "/data")),
+        output_dir=Path(output) if output else None,
+        threads=_number(env, "OMP_NUM_THREADS", 1),
+    )
+
+
+def process_variables(environment: Environment) -> dict[str, str]:
+    """What torch and its launchers' conventions call this process; true for every library that reads them."""
+    return {
+        "RANK": str(environment.rank),
+        "LOCAL_RANK": str(environment.local_rank),
+        "WORLD_SIZE": str(environment.world_size),
+        "LOCAL_WORLD_SIZE": str(environment.devices),
+    }
+
+
+def _positive(env: Mapping[str, str], *names: str) -> int:
+    name = next((name for name in names if name in env), names[0])
+    number = _number(env, name, 1)
+    if number < 1:
+        raise ConfigurationError(f"{name} is {number}: it must be 1 or more")
+    return number
+
+
+def _below(env: Mapping[str, str], name: str, limit: int) -> int:
+    number = _number(env, name, 0)
+    if not 0 <= number < limit:
+        raise ConfigurationError(f"{name} is {number}: it must be 0 to {limit - 1}")
+    return number
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "")
+    try:
+        return int(text) if text else default
+    except ValueError:
+        raise ConfigurationError(f"{name} is {text!r}: it must be a whole number") from None

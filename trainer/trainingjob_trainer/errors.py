@@ -1,0 +1,24 @@
+"""The few failures that the trainer itself names; each has its own exit code (exit_codes.py).
+
+Decides nothing. An error that a user can mend says in its text which field is wrong and what to do about it.
+"""
+
+from pathlib import Path
+
+
+class ConfigurationError(Exception):
+    """The run was set up wrongly: trying again cannot help, so the operator must not restart it."""
+
+
+class PreemptedError(Exception):
+    """SIGTERM came, and all ranks agreed to stop after the same step. ``saved`` is the checkpoint, None without one."""
+
+    def __init__(self, step: int, saved: Path | None) -> None:
+        where = f"saved {saved}" if saved else "nothing was saved, for the job has no output"
+        super().__init__(f"stopped by SIGTERM after step {step}; {where}")
+        self.step = step
+        self.saved = saved
+
+
+class SupersededError(Exception):
+    """A newer attempt of the job owns the checkpoints, so this process may not write them any more."""

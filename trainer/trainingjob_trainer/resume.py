@@ -1,0 +1,84 @@
+"""Where training goes on: the newest checkpoint that is whole, found by rank 0 and told to all.
+
+A torn, empty or corrupt file is skipped with a warning that names it. Never writes anything.
+"""
+
+import pickle
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from trainingjob_trainer.checkpoint import LAST, PREVIOUS
+from trainingjob_trainer.log import warn
+
+if TYPE_CHECKING:
+    from torch.distributed import TCPStore
+
+_KEY = "trainingjob/resume"
+
+
+@dataclass(frozen=True, slots=True)
+class ResumePoint:
+    """A valid checkpoint: ``epoch`` (from 0) is the one that goes on, ``step`` counts optimizer steps done."""
+
+    path: Path
+    epoch: int
+    step: int
+
+
+class InvalidCheckpointError(Exception):
+    """The file is not a whole checkpoint; the text says what is wrong with it."""
+
+
+def find_resume_point(folder: Path) -> ResumePoint | None:
+    """The newest valid checkpoint of the folder, None if there is none."""
+    return next(_valid(folder), None)
+
+
+def _valid(folder: Path) -> Iterator[ResumePoint]:
+    for path in (folder / LAST, folder / PREVIOUS):
+        if not path.exists():
+            continue
+        try:
+            yield inspect(path)
+        except InvalidCheckpointError as error:
+            warn(f"checkpoint {path} is skipped: {error}")
+
+
+def inspect(path: Path) -> ResumePoint:
+    """Read every byte of a checkpoint and check it. Raises InvalidCheckpointError."""
+    if path.stat().st_size == 0:
+        raise InvalidCheckpointError("it is empty")
+    try:
+        with zipfile.ZipFile(path) as archive:
+            # torch reads without comparing checksums, so a flipped bit would become a weight.
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise InvalidCheckpointError(f"its part {damaged} is damaged")
+        loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        return _resume_point(path, loaded)
+    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
+        raise InvalidCheckpointError(f"it cannot be read ({str(error).splitlines()[0]})") from error
+
+
+def _resume_point(path: Path, loaded: dict[str, Any]) -> ResumePoint:
+    progress = loaded["loops"]["fit_loop"]["epoch_progress"]["current"]
+    return ResumePoint(path, int(progress["processed"]), int(loaded["global_step"]))
+
+
+def agree(store: "TCPStore | None", is_main: bool, point: ResumePoint | None, folder: Path) -> ResumePoint | None:
+    """Rank 0's decision on every rank. Only the file's name is told: pods may mount the volume at unlike paths."""
+    if store is None:
+        return point
+    if is_main:
+        store.set(_KEY, f"{point.path.name} {point.epoch} {point.step}" if point else "")
+        return point
+    told = store.get(_KEY).decode()
+    if not told:
+        return None
+    name, epoch, step = told.rsplit(" ", 2)
+    return ResumePoint(folder / name, int(epoch), int(step))
