@@ -1,7 +1,7 @@
 """Which pods must go, and how gently.
 
 Rule 6 of docs/protocol.md: only a pod that a committed status condemns is deleted: one of an older attempt, or of a job
-that is finished or suspended. What has stopped stays for its logs: of the newest two attempts, the rest is cleared away.
+that is finished or suspended. What has stopped stays for its logs in the newest two attempts.
 """
 
 from dataclasses import dataclass
@@ -25,11 +25,8 @@ class Deletion:
 
 def deletions(status: TrainingJobStatus, observed: Observed) -> list[Deletion]:
     """The deletions that a status, once committed, demands."""
-    found = []
-    for pod in observed.own:
-        if not pod.deleting and _must_go(status, pod):
-            found.append(Deletion(pod, _grace(status, pod)))
-    return found
+    going = (pod for pod in observed.own if not pod.deleting and _must_go(status, pod))
+    return [Deletion(pod, _grace(status, pod)) for pod in going]
 
 
 def _must_go(status: TrainingJobStatus, pod: Pod) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trainingjob_operator.api.status import Failure
+from trainingjob_operator.api.status import Attempt, Failure
 from trainingjob_operator.core.observed import Exit, Observed, Pod
 
 LOST_PEER = 75
@@ -47,7 +47,7 @@ class Cause:
 def first_cause(pods: Iterable[Pod], observed: Observed) -> Cause | None:
     """The failure that the others follow from: a cause before any symptom, then the earliest, then the lowest rank."""
     causes = [cause for pod in pods if (cause := cause_of(pod, observed)) is not None]
-    return min(causes, key=lambda cause: (cause.symptom, cause.at, cause.failure.rank), default=None)
+    return min(causes, key=_order, default=None)
 
 
 def cause_of(pod: Pod, observed: Observed) -> Cause | None:
@@ -81,6 +81,27 @@ def waits_for_cause(cause: Cause, pods: Iterable[Pod], now: datetime) -> datetim
     return until if cause.symptom and others_may_tell and cause.at <= now < until else None
 
 
+def refined(attempt: Attempt, observed: Observed) -> Attempt:
+    """An ended attempt with its first failure named anew, now that more of its pods have stopped.
+
+    The pod that was seen first need not be the one that failed first: kubelets report up to a second apart. Only what
+    failed before the end was decided can be the cause of it.
+    """
+    end = attempt.end_time
+    if attempt.first_failure is None or not attempt.counted or end is None:
+        return attempt
+    pods = [pod for pod in observed.own if pod.attempt == attempt.attempt and pod.stopped]
+    causes = [c for pod in pods if (c := cause_of(pod, observed)) and c.counted and c.at <= end]
+    best = min(causes, key=_order, default=None)
+    if best is None or best.failure == attempt.first_failure:
+        return attempt
+    return attempt.model_copy(update={"first_failure": best.failure, "reason": best.failure.reason})
+
+
+def _order(cause: Cause) -> tuple[bool, datetime, int]:
+    return cause.symptom, cause.at, cause.failure.rank
+
+
 def _ended_by_deletion(pod: Pod) -> bool:
     """Whether the deletion came first. A pod that had failed before somebody deleted it failed on its own."""
     if pod.exit is None:
@@ -107,7 +128,7 @@ def _exited(pod: Pod, ended: Exit, observed: Observed) -> Cause:
 
 def _failure(pod: Pod, reason: str, message: str) -> Failure:
     code = pod.exit.code if pod.exit else None
-    return Failure(rank=pod.rank, pod=pod.name, node=pod.node, exit_code=code, reason=reason, message=message)
+    return Failure(rank=pod.rank, pod=pod.name, node=pod.node, exit_code=code, reason=reason, message=message[:1024])
 
 
 def _end(pod: Pod, observed: Observed) -> datetime:

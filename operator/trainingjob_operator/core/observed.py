@@ -5,8 +5,8 @@ from these values.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from trainingjob_operator.api import names

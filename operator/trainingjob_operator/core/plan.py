@@ -17,7 +17,7 @@ from trainingjob_operator.core.backoff import restart_delay
 from trainingjob_operator.core.children import children
 from trainingjob_operator.core.condemned import Deletion, deletions
 from trainingjob_operator.core.conditions import Situation
-from trainingjob_operator.core.failure import Cause
+from trainingjob_operator.core.failure import Cause, refined
 from trainingjob_operator.core.observed import Observed
 from trainingjob_operator.core.pod import for_rank, template
 from trainingjob_operator.core.start import start
@@ -107,6 +107,8 @@ def _begin(observed: Observed, newest_seen: int) -> Plan:
 
 def _fill(observed: Observed, memory: TrainingJobStatus, missing: tuple[int, ...]) -> Plan:
     """Create the missing pods of an attempt: when it is due, and no older pod is left (rule 4)."""
+    if len(memory.attempts) > 1:
+        memory = progress.with_refined(memory, refined(memory.attempts[-2], observed))
     due = memory.attempts[-1].start_time or observed.now
     if observed.now < due:
         return _settled(observed, memory, at_work(memory, observed), (due - observed.now).total_seconds())
@@ -146,7 +148,7 @@ def _broken(observed: Observed, cause: Cause) -> Plan:
     assert job.spec is not None
     budget = job.spec.failure_policy.max_restarts
     reason = cause.failure.reason
-    ended = progress.ended(status, now, reason, counted=cause.counted, failure=_limited(cause))
+    ended = progress.ended(status, now, reason, counted=cause.counted, failure=cause.failure)
     if cause.permanent:
         return _failed(observed, ended, "ConfigurationError", cause.sentence())
     if cause.counted and status.restarts >= budget:
@@ -154,14 +156,7 @@ def _broken(observed: Observed, cause: Cause) -> Plan:
         return _failed(observed, ended, "RestartLimitReached", message)
     delay = restart_delay(ended.attempts)
     begun = progress.begun(progress.restarted(ended, counted=cause.counted), now, delay=delay)
-    wait = f"; attempt {begun.attempt} starts in {delay.total_seconds():.0f} s" if delay else ""
-    situation = Situation(State.RESTARTING, reason, cause.sentence() + wait)
-    return _settled(observed, begun, situation, requeue_after=delay.total_seconds())
-
-
-def _limited(cause: Cause) -> Any:
-    """The failure, its message within what the CRD allows."""
-    return cause.failure.model_copy(update={"message": cause.failure.message[:1024]})
+    return _settled(observed, begun, at_work(begun, observed), requeue_after=delay.total_seconds())
 
 
 def _succeeded(observed: Observed) -> Plan:

@@ -54,6 +54,11 @@ def ended(
     return status.model_copy(update={"attempts": [*status.attempts[:-1], last]})
 
 
+def with_refined(status: TrainingJobStatus, attempt: Attempt) -> TrainingJobStatus:
+    """The attempt before the current one, replaced by a better account of it."""
+    return status.model_copy(update={"attempts": [*status.attempts[:-2], attempt, status.attempts[-1]]})
+
+
 def restarted(status: TrainingJobStatus, *, counted: bool) -> TrainingJobStatus:
     """One more restart, if it counts."""
     return status.model_copy(update={"restarts": status.restarts + 1}) if counted else status

@@ -1,12 +1,12 @@
 """What people see: state, reason, node counts and conditions, derived from memory and pods once per pass.
 
-Also says how urgent a changed status is: a decision is written at once, a mere count waits a few seconds, so that a gang
-of 512 starting pods costs a handful of writes and not 512.
+Also says how urgent a changed status is: a decision is written at once, a mere count waits a few seconds, so that a
+gang of 512 starting pods costs a handful of writes and not 512.
 """
 
 from datetime import datetime, timedelta
 
-from trainingjob_operator.api.status import State, TrainingJobStatus
+from trainingjob_operator.api.status import Attempt, State, TrainingJobStatus
 from trainingjob_operator.core.backoff import SUSPENDED
 from trainingjob_operator.core.conditions import Situation, conditions
 from trainingjob_operator.core.observed import Blocked, Observed, Pod
@@ -50,18 +50,29 @@ def at_work(memory: TrainingJobStatus, observed: Observed) -> Situation:
     if memory.gang is not None and (everyone_up or was_running):
         return Situation(State.RUNNING, "AllPodsReady" if everyone_up else "PodNotReady", _not_ready(pods))
     blocked = observed.refusal or _first_blocked(pods)
-    why = restart_reason(memory)
-    if why:
-        return Situation(State.RESTARTING, blocked.reason if blocked else why, blocked.message if blocked else "")
+    before = _broken_before(memory)
+    if before:
+        reason, message = (blocked.reason, blocked.message) if blocked else _restart(before, memory)
+        return Situation(State.RESTARTING, reason, message)
     if blocked:
         return Situation(State.PENDING, blocked.reason, blocked.message)
     return Situation(State.STARTING, "PodsStarting")
 
 
-def restart_reason(memory: TrainingJobStatus) -> str | None:
-    """Why the attempt before the current one ended, None if this is a first or a resumed one."""
+def _broken_before(memory: TrainingJobStatus) -> Attempt | None:
+    """The broken attempt that the current one follows, None if this is a first or a resumed one."""
     before = memory.attempts[-2] if len(memory.attempts) > 1 else None
-    return before.reason if before and before.reason != SUSPENDED else None
+    return before if before and before.reason != SUSPENDED else None
+
+
+def _restart(before: Attempt, memory: TrainingJobStatus) -> tuple[str, str]:
+    current, failure = memory.attempts[-1], before.first_failure
+    what = (
+        f"pod {failure.pod} (rank {failure.rank}) {failure.message}" if failure else f"attempt {before.attempt} ended"
+    )
+    waits = before.end_time and current.start_time and current.start_time > before.end_time
+    when = f"; attempt {current.attempt} starts at {current.start_time:%H:%M:%S} UTC" if waits else ""
+    return before.reason or "Restarting", what + when
 
 
 def report_due(old: TrainingJobStatus, new: TrainingJobStatus, observed: Observed) -> datetime | None:
