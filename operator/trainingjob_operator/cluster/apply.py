@@ -25,7 +25,7 @@ IN_FLIGHT = 32
 """Requests of one pass that are under way at once."""
 
 
-class StaleView(Exception):
+class StaleViewError(Exception):
     """The job changed since it was read: the pass ends, the next one sees more."""
 
 
@@ -40,7 +40,7 @@ class Applier:
     async def apply(self, job: Job, plan: Plan, now: datetime) -> Blocked | None:
         """Carry out a plan; why the API server refuses a child for a reason that a retry alone does not change.
 
-        Raises StaleView, and ApiError or a connection error where a plain retry is right.
+        Raises StaleViewError, and ApiError or a connection error where a plain retry is right.
         """
         if plan.status is not None:
             await self._write_status(job, plan.status)
@@ -65,8 +65,6 @@ class Applier:
                 "uid": job.uid,
                 "resourceVersion": job.resource_version,
             },
-            # The API server takes nothing but the status from this write; the spec has to be there to be valid.
-            "spec": job.spec.wire() if job.spec else {},
             "status": status.wire(),
         }
         try:
@@ -75,7 +73,7 @@ class Applier:
             if is_gone(error):
                 self.jobs.remove(Key(job.namespace, job.name), job.uid)
             if is_gone(error) or is_conflict(error):
-                raise StaleView from error
+                raise StaleViewError from error
             raise
         self.jobs.put(reply)
 

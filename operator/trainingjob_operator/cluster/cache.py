@@ -128,12 +128,20 @@ class PodCache:
             self._wake(key)
 
     def replace(self, items: Iterable[Object]) -> None:
-        """A complete list: what it does not hold is gone."""
+        """A complete list of all pods: what it does not hold is gone."""
+        self._replace(list(self._by_job), items)
+
+    def replace_job(self, key: Key, items: Iterable[Object]) -> None:
+        """A complete list of one job's pods."""
+        self._replace([key], items)
+
+    def _replace(self, keys: Iterable[Key], items: Iterable[Object]) -> None:
         listed = list(items)
         uids = {raw["metadata"]["uid"] for raw in listed}
-        gone = [(key, pod) for key, pods in self._by_job.items() for pod in pods.values() if pod.uid not in uids]
-        for key, pod in gone:
-            self.drop(key, pod.name, pod.uid)
+        for key in keys:
+            for pod in self.of(key):
+                if pod.uid not in uids:
+                    self.drop(key, pod.name, pod.uid)
         for raw in listed:
             self.put(raw)
 

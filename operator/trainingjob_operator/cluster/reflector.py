@@ -33,7 +33,7 @@ class Sink(Protocol):
 
 
 class Reflector:
-    """Reflects one resource (optionally of one namespace, by label) into a sink. ``synced`` is set after the first list."""
+    """Reflects one resource (of one namespace, by label) into a sink. ``synced`` is set after the first list."""
 
     def __init__(
         self,

@@ -1,7 +1,7 @@
 """The work queue: which job is looked at next, never twice at once, never lost.
 
-Adding a key that already waits changes nothing (events coalesce); adding one that is being worked on makes it come again
-afterwards. Failures come back after a growing, jittered delay. Knows nothing of jobs or Kubernetes.
+Adding a key that already waits changes nothing (events coalesce); adding one that is being worked on makes it come
+again afterwards. Failures come back after a growing, jittered delay. Knows nothing of jobs or Kubernetes.
 """
 
 import asyncio

@@ -1,0 +1,140 @@
+"""One pass over one job: observe, plan, apply. The only place where the three meet.
+
+A pass is level-triggered: it does not know what woke it, and doing it once more changes nothing. Errors are dealt with
+here and become a later pass.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import aiohttp
+
+from trainingjob_operator.api import names
+from trainingjob_operator.api.resources import PODS, TRAININGJOBS
+from trainingjob_operator.cluster.apply import Applier, StaleViewError
+from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
+from trainingjob_operator.cluster.client import Api, ApiError
+from trainingjob_operator.cluster.errors import is_gone
+from trainingjob_operator.cluster.workqueue import WorkQueue
+from trainingjob_operator.core.observed import Blocked, Job, Observed
+from trainingjob_operator.core.plan import Plan, plan
+
+logger = logging.getLogger(__name__)
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+class Controller:
+    """Keeps every TrainingJob true. Feed ``jobs`` and ``pods``, then let workers run."""
+
+    def __init__(
+        self, api: Api, *, cluster_domain: str = "cluster.local", clock: Callable[[], datetime] = utc_now
+    ) -> None:
+        self.queue: WorkQueue[Key] = WorkQueue()
+        self.jobs = JobCache(self.queue.add)
+        self.pods = PodCache(self.queue.add)
+        self._api = api
+        self._applier = Applier(api, self.jobs, self.pods)
+        self._cluster_domain = cluster_domain
+        self._clock = clock
+        self._refusals: dict[Key, Blocked] = {}
+        self._reported: dict[Key, datetime] = {}
+
+    async def work(self, workers: int) -> None:
+        """Run so many workers until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(self.queue.work(self.reconcile))
+
+    async def reconcile(self, key: Key) -> None:
+        """One pass, whatever happens in it; what fails is tried again with a growing delay."""
+        try:
+            again = await self._pass(key)
+        except StaleViewError:
+            self.queue.retry(key)
+        except ApiError as error:
+            delay = self.queue.retry(key, at_least=error.retry_after or 0.0)
+            logger.warning("%s: %s; again in %.1f s", key, error, delay)
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            delay = self.queue.retry(key)
+            logger.warning("%s: %s; again in %.1f s", key, error or type(error).__name__, delay)
+        except Exception:
+            # One job's surprise must not end the worker that serves all others.
+            delay = self.queue.retry(key)
+            logger.exception("%s: unexpected; again in %.1f s", key, delay)
+        else:
+            self._refused_or_done(key, again)
+
+    def _refused_or_done(self, key: Key, again: float | None) -> None:
+        if key in self._refusals:
+            self.queue.retry(key)
+        else:
+            self.queue.succeeded(key)
+        if again is not None:
+            self.queue.add_after(key, again)
+
+    async def _pass(self, key: Key) -> float | None:
+        job = self.jobs.get(key)
+        if job is None:
+            self._refusals.pop(key, None)
+            self._reported.pop(key, None)
+            return None
+        observed, decision = await self._decide(key, job)
+        refused = await self._applier.apply(observed.job, decision, observed.now)
+        self._remember(key, decision, refused, observed.now)
+        return decision.requeue_after
+
+    async def _decide(self, key: Key, job: Job) -> tuple[Observed, Plan]:
+        observed = self._observe(key, job, quorum=False)
+        decision = plan(observed)
+        if not decision.needs_quorum:
+            return observed, decision
+        await self._read(key, job)
+        observed = self._observe(key, job, quorum=True)
+        decision = plan(observed)
+        assert not decision.needs_quorum, "a plan from a quorum read is final"
+        return observed, decision
+
+    def _observe(self, key: Key, job: Job, *, quorum: bool) -> Observed:
+        return Observed(
+            job=job,
+            pods=self.pods.of(key),
+            now=self._clock(),
+            quorum=quorum,
+            cluster_domain=self._cluster_domain,
+            refusal=self._refusals.get(key),
+            reported_at=self._reported.get(key),
+        )
+
+    async def _read(self, key: Key, job: Job) -> None:
+        """Make the pod cache of one job as good as the API server; if the job itself has changed, the pass ends.
+
+        The pods are read first: a pod that is seen was allowed by a status that the later read of the job must show.
+        """
+        listed = await self._api.list(PODS, key.namespace, labels=names.job_selector(key.name))
+        self.pods.replace_job(key, listed.items)
+        try:
+            fresh = await self._api.get(TRAININGJOBS, key.namespace, key.name)
+        except ApiError as error:
+            if not is_gone(error):
+                raise
+            self.jobs.remove(key, job.uid)
+            raise StaleViewError from error
+        if fresh["metadata"]["resourceVersion"] != job.resource_version:
+            self.jobs.put(fresh)
+            raise StaleViewError
+
+    def _remember(self, key: Key, decision: Plan, refused: Blocked | None, now: datetime) -> None:
+        if decision.status is not None:
+            self._reported[key] = now
+        if refused is not None:
+            if self._refusals.get(key) != refused:
+                logger.warning("%s: %s: %s", key, refused.reason, refused.message)
+            self._refusals[key] = refused
+        elif decision.children or decision.pods:
+            self._refusals.pop(key, None)

@@ -1,0 +1,29 @@
+"""How this operator process was asked to run: command line first, then environment, then what the machine says."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+DEFAULT_DOMAIN = "cluster.local"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``namespaces`` empty means all; ``liveness_port`` None serves no probe; ``workers`` jobs are looked at at once."""
+
+    kubeconfig: Path | None = None
+    namespaces: tuple[str, ...] = ()
+    cluster_domain: str = DEFAULT_DOMAIN
+    liveness_port: int | None = None
+    workers: int = 16
+    verbose: bool = False
+
+
+def found_cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
+    """The cluster's DNS domain as a pod's resolver knows it (`svc.<domain>` among its search domains)."""
+    try:
+        text = resolv_conf.read_text()
+    except OSError:
+        return DEFAULT_DOMAIN
+    match = re.search(r"^search\s.*?\bsvc\.([a-z0-9.-]+)", text, re.MULTILINE)
+    return match[1].rstrip(".") if match else DEFAULT_DOMAIN
