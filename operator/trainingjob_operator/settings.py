@@ -9,7 +9,7 @@ DEFAULT_DOMAIN = "cluster.local"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``namespaces`` empty means all; ``liveness_port`` None serves no probe; ``workers`` jobs are looked at at once."""
+    """``namespaces`` empty means all, ``liveness_port`` None serves no probe, ``workers`` is jobs looked at at once."""
 
     kubeconfig: Path | None = None
     namespaces: tuple[str, ...] = ()

@@ -89,9 +89,8 @@ class StopOnSigterm(Callback):
         shared = torch.tensor(mine, device=trainer.strategy.root_device, dtype=torch.float64)
         if trainer.world_size > 1:
             torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-        requested, slowest = shared.tolist()
-        self._rhythm.advance(self._step, slowest)
-        return requested > 0
+        self._rhythm.advance(self._step, float(shared[1]))
+        return bool(shared[0])
 
 
 def without_lightnings_sigterm(trainer: Trainer) -> None:

@@ -5,7 +5,7 @@ themselves are in modules of their own.
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from trainingjob_trainer.imports import without_scipy_signal
 
@@ -51,7 +51,7 @@ class TrainerCLI(LightningCLI):
         self.preemption = preemption
         self.accelerator = "cuda" if torch.cuda.device_count() >= environment.devices else "cpu"
         self.output = _output_folder(environment)
-        self.store: torch.distributed.TCPStore | None = None
+        self.store: gang.Store | None = None
         super().__init__(
             parser_class=Parser,
             parser_kwargs={"prog": "python -m trainingjob_trainer"},
@@ -165,4 +165,4 @@ def _output_folder(environment: Environment) -> Path | None:
 def _as_list(value: Any) -> list[Any]:
     if value is None:
         return []
-    return cast(list[Any], value) if isinstance(value, list) else [value]
+    return value if isinstance(value, list) else [value]

@@ -7,13 +7,20 @@ that vanish without a word.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from trainingjob_trainer.environment import Environment
 from trainingjob_trainer.log import say
 
-if TYPE_CHECKING:
-    from torch.distributed import TCPStore
+
+class Store(Protocol):
+    """Few small values shared by the whole gang (torch's TCPStore, served by rank 0)."""
+
+    def set(self, key: str, value: str) -> None: ...
+
+    def get(self, key: str) -> bytes:
+        """The value, waiting until somebody has set it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +38,7 @@ class ProcessGroup:
     backend: str | None = None
 
 
-def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> "TCPStore | None":
+def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> Store | None:
     """Join the gang; returns its store, None for a gang of one. Raises torch's DistError if a peer does not come."""
     backend = settings.backend or ("nccl" if accelerator == "cuda" else "gloo")
     if environment.world_size == 1:
@@ -39,7 +46,7 @@ def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> 
         return None
     import torch.distributed as dist
 
-    store = dist.TCPStore(
+    store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # public, but torch does not say so in its types
         environment.main_address,
         environment.main_port,
         environment.world_size,
@@ -48,7 +55,7 @@ def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> 
     )
     dist.init_process_group(
         backend,
-        store=store,
+        store=store,  # type: ignore[arg-type]
         rank=environment.rank,
         world_size=environment.world_size,
         timeout=timedelta(seconds=settings.timeout_seconds),

@@ -8,15 +8,13 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 
 from trainingjob_trainer.checkpoint import LAST, PREVIOUS
+from trainingjob_trainer.gang import Store
 from trainingjob_trainer.log import warn
-
-if TYPE_CHECKING:
-    from torch.distributed import TCPStore
 
 _KEY = "trainingjob/resume"
 
@@ -70,7 +68,7 @@ def _resume_point(path: Path, loaded: dict[str, Any]) -> ResumePoint:
     return ResumePoint(path, int(progress["processed"]), int(loaded["global_step"]))
 
 
-def agree(store: "TCPStore | None", is_main: bool, point: ResumePoint | None, folder: Path) -> ResumePoint | None:
+def agree(store: Store | None, is_main: bool, point: ResumePoint | None, folder: Path) -> ResumePoint | None:
     """Rank 0's decision on every rank. Only the file's name is told: pods may mount the volume at unlike paths."""
     if store is None:
         return point

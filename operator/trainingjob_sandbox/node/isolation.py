@@ -38,7 +38,9 @@ class Root:
         self._make(target, is_folder=source is None or Path(source).is_dir())
         if source is None:
             size = mount["size"]
-            syscalls.mount("tmpfs", self._inside(target), "tmpfs", options="mode=1777" + (f",size={size}" if size else ""))
+            syscalls.mount(
+                "tmpfs", self._inside(target), "tmpfs", options="mode=1777" + (f",size={size}" if size else "")
+            )
         else:
             syscalls.bind(source, self._inside(target), read_only=mount["read_only"])
         self._ours.add(target)

@@ -4,11 +4,14 @@
 Never copies the dataset: processes of a machine share its pages.
 """
 
+import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
+from pytorch_lightning.loops.progress import _Progress as Progress
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
@@ -88,9 +91,9 @@ class PackedImages(LightningDataModule):
         """Epoch and batches done, as Lightning has restored them from the checkpoint."""
         assert self.trainer is not None
         loop = self.trainer.fit_loop
-        done = loop.epoch_loop.batch_progress.current.processed
+        done = _processed(loop.epoch_loop.batch_progress)
         batches = len(self._splits["train"].labels) // share.global_batch_size
-        return loop.epoch_progress.current.processed, done if done < batches else 0
+        return _processed(loop.epoch_progress), done if done < batches else 0
 
     def _loader(self, split: str, sampler: "TrainSampler | EvalSampler", batch_size: int) -> DataLoader[Batch]:
         return DataLoader(
@@ -132,12 +135,14 @@ def divide_batch(batch_size: int, world_size: int) -> int:
     return batch_size // world_size
 
 
-def _mounted_folder() -> Path:
-    import os
+def _processed(progress: Progress) -> int:
+    return int(progress.current.state_dict()["processed"])
 
+
+def _mounted_folder() -> Path:
     return read_environment(os.environ).data_dir
 
 
-def _whole(batch: Batch) -> Batch:
+def _whole(batch: Any) -> Any:
     """The dataset has put the batch together already."""
     return batch

@@ -109,7 +109,8 @@ def is_intact(folder: Path, description: Description) -> bool:
 
 def _write_split(folder: Path, split: Split) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
-    for part, array in zip(PARTS, (split.images, split.labels), strict=True):
+    arrays: tuple[NDArray[Any], ...] = (split.images, split.labels)
+    for part, array in zip(PARTS, arrays, strict=True):
         path = folder / f"{part}.npy"
         draft = path.with_name(f".{path.name}.tmp")
         with draft.open("wb") as file:

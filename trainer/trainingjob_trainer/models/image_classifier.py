@@ -1,6 +1,6 @@
 """A small residual network for small images, and how it is trained.
 
-41,000 parameters by default; learns the digits to 98 % held-out accuracy in a few seconds on two CPU cores. Group
+44,000 parameters by default; learns the digits to 98 % held-out accuracy in a few seconds on two CPU cores. Group
 norm, not batch norm: its result does not depend on how a batch is shared out, so two processes train as one.
 """
 
@@ -30,7 +30,7 @@ class ImageClassifier(LightningModule):
         channels: int = 1,
         classes: int = 10,
         width: int = 24,
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.005,
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
@@ -108,7 +108,8 @@ class ImageClassifier(LightningModule):
         """Log exact means over all samples of all ranks; a mean of the ranks' means would weigh ranks, not samples."""
         for name in sorted(name for name in self._sums if name.startswith(stage)):
             total, samples = self.trainer.strategy.reduce(self._sums.pop(name), reduce_op="sum").tolist()
-            self.log(name, total / samples)
+            # Equal on all ranks already; said so because Lightning would warn otherwise.
+            self.log(name, total / samples, sync_dist=True)
 
 
 class Residual(nn.Module):
