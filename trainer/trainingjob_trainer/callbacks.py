@@ -40,8 +40,9 @@ class EpochLine(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
+        # Read on every rank: for metrics logged with sync_dist this is a collective.
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero:
-            metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
             speed = self._samples / self._seconds if self._seconds else None
             log.say(epoch_line(trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, metrics, speed))
 

@@ -102,13 +102,15 @@ class TrainerCLI(LightningCLI):
         self._say_metrics()
 
     def _say_metrics(self) -> None:
+        metrics = held_out(self._metrics())
         if self.environment.rank == 0:
-            for name, value in held_out(self._metrics()).items():
+            for name, value in metrics.items():
                 print(metric_text(name, value), flush=True)
 
     after_validate = after_test = _say_metrics
 
     def _metrics(self) -> dict[str, float]:
+        """All that the model logged; called on every rank, for it may be a collective."""
         return {name: float(value) for name, value in self.trainer.callback_metrics.items()}
 
     def _resume_point(self) -> ResumePoint | None:
