@@ -4,17 +4,25 @@
 written before anything is done for them (docs/protocol.md, "Commit before effect").
 """
 
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, PlainSerializer, StringConstraints
 
 from trainingjob_operator.api.model import Model, map_by
 
 Sentence = Annotated[str, StringConstraints(max_length=1024)]
 Word = Annotated[str, StringConstraints(max_length=253)]
 MAX_ATTEMPTS = 10
+
+
+def _whole_seconds(time: datetime) -> str:
+    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+Time = Annotated[datetime, PlainSerializer(_whole_seconds, when_used="json")]
+"""A point in time, written in UTC to the second, as Kubernetes' own times are."""
 
 
 class State(StrEnum):
@@ -46,7 +54,7 @@ class Condition(Model):
     status: Word = Field(description="True, False or Unknown.")
     reason: Word = Field(description="Why, in one CamelCase word.")
     message: Annotated[str, StringConstraints(max_length=4096)] = Field(default="", description="Why, as a sentence.")
-    last_transition_time: datetime = Field(description="When status changed last.")
+    last_transition_time: Time = Field(description="When status changed last.")
     observed_generation: int = Field(default=0, description="The generation of the spec that this is about.")
 
 
@@ -67,8 +75,8 @@ class Attempt(Model):
     """One start of the whole gang."""
 
     attempt: int = Field(description="Number of the attempt, from 1.")
-    start_time: datetime | None = Field(default=None, description="When the attempt was decided.")
-    end_time: datetime | None = Field(default=None, description="When it ended; absent while it runs.")
+    start_time: Time | None = Field(default=None, description="When the attempt was decided.")
+    end_time: Time | None = Field(default=None, description="When it ended; absent while it runs.")
     reason: Word | None = Field(default=None, description="Why it ended.")
     counted: bool = Field(default=False, description="Whether its end counts towards failurePolicy.maxRestarts.")
     first_failure: Failure | None = Field(default=None, description="The pod that failed first, and how.")
@@ -95,6 +103,6 @@ class TrainingJobStatus(Model):
     attempts: list[Attempt] = Field(
         default=[], max_length=MAX_ATTEMPTS, description="The newest ten attempts, oldest first."
     )
-    start_time: datetime | None = Field(default=None, description="When the job started (again, after a suspension).")
-    completion_time: datetime | None = Field(default=None, description="When it succeeded or failed.")
+    start_time: Time | None = Field(default=None, description="When the job started (again, after a suspension).")
+    completion_time: Time | None = Field(default=None, description="When it succeeded or failed.")
     observed_generation: int = Field(default=0, description="The generation of the spec that this status is about.")

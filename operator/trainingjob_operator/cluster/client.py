@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeAlias
 import aiohttp
 import orjson
 
-from trainingjob_operator.api.resources import Resource
+from trainingjob_operator.api.resources import PODS, Resource
 
 Object: TypeAlias = dict[str, Any]
 
@@ -211,6 +211,16 @@ class HttpApi:
                 if event["type"] == "ERROR":
                     raise _status_error(event["object"])
                 yield WatchEvent(event["type"], event["object"])
+
+    async def log(self, namespace: str, pod: str, *, container: str, follow: bool) -> AsyncGenerator[str, None]:
+        """Lines of a container's log, without their line ends; with ``follow`` until the container has ended."""
+        query = {"container": container} | ({"follow": "true"} if follow else {})
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=10)
+        async with self._request("GET", PODS.path(namespace, pod, "log"), query=query, timeout=timeout) as response:
+            if response.status >= 400:
+                raise _error(response, await response.read())
+            async for line in _lines(response):
+                yield line.decode(errors="replace")
 
     async def _call(
         self,

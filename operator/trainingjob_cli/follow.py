@@ -1,0 +1,140 @@
+"""Follows jobs to their end: a line for each new state, rank 0's log in between.
+
+Only reads. The lines look like `kubectl get trainingjobs`, so that what is learnt here is known there.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from trainingjob_operator.api import names
+from trainingjob_operator.api.resources import PODS, TRAININGJOBS
+from trainingjob_operator.cluster.client import ApiError, HttpApi
+
+Object = dict[str, Any]
+Say = Callable[[str], None]
+FINISHED = ("Succeeded", "Failed")
+LAST_LINES_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Follower:
+    """Follows some jobs of one namespace. ``watch`` shows states, ``logs`` shows rank 0's log."""
+
+    api: HttpApi
+    namespace: str
+    jobs: frozenset[str]
+    say: Say
+    watch: bool = True
+    logs: bool = True
+    _shown: dict[str, str] = field(default_factory=dict)
+    _ended: dict[str, Object] = field(default_factory=dict)
+    _logs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+
+    async def to_the_end(self) -> dict[str, Object]:
+        """The jobs by name as they were when the last of them had finished."""
+        if self.watch:
+            self.say(_row("NAME", "STATE", "NODES", "RESTARTS", "REASON"))
+        listed = await self.api.list(TRAININGJOBS, self.namespace)
+        for raw in listed.items:
+            self._take(raw)
+        version = listed.resource_version
+        while len(self._ended) < len(self.jobs):
+            version = await self._watch(version)
+        await self._last_lines()
+        return self._ended
+
+    async def _last_lines(self) -> None:
+        """Let the logs come to their end. That of a pod which never started has none to come to."""
+        if self._logs:
+            _, waiting = await asyncio.wait(self._logs.values(), timeout=LAST_LINES_SECONDS)
+            for task in waiting:
+                task.cancel()
+
+    async def _watch(self, version: str) -> str:
+        stream = self.api.watch(TRAININGJOBS, self.namespace, resource_version=version)
+        async for event in stream:
+            version = event.object["metadata"]["resourceVersion"]
+            if event.type in ("ADDED", "MODIFIED"):
+                self._take(event.object)
+            elif event.type == "DELETED" and event.object["metadata"]["name"] in self.jobs:
+                self._ended[event.object["metadata"]["name"]] = event.object
+            if len(self._ended) == len(self.jobs):
+                break
+        await stream.aclose()
+        return version
+
+    def _take(self, raw: Object) -> None:
+        name, status = raw["metadata"]["name"], raw.get("status") or {}
+        if name not in self.jobs:
+            return
+        row = _row(
+            name,
+            status.get("state", ""),
+            status.get("nodes", ""),
+            str(status.get("restarts", "")),
+            status.get("reason", ""),
+        )
+        if self.watch and status and self._shown.get(name) != row:
+            self._shown[name] = row
+            self.say(row)
+        attempt = status.get("attempt", 0)
+        if self.logs and attempt:
+            self._follow_log(name, attempt)
+        if status.get("state") in FINISHED:
+            self._ended[name] = raw
+
+    def _follow_log(self, job: str, attempt: int) -> None:
+        pod = names.pod_name(job, attempt, 0)
+        if pod not in self._logs:
+            self._logs[pod] = asyncio.create_task(self._log(pod))
+
+    async def _log(self, pod: str) -> None:
+        """Show a pod's log from the moment its container has started; a pod that never starts has none."""
+        if not await self._started(pod):
+            return
+        try:
+            async for line in self.api.log(self.namespace, pod, container=names.MAIN_CONTAINER, follow=True):
+                self.say(f"{pod} | {line}")
+        except (ApiError, aiohttp.ClientError) as error:
+            self.say(f"{pod} | (the log ends here: {error})")
+
+    async def _started(self, pod: str) -> bool:
+        listed = await self.api.list(PODS, self.namespace, fields=f"metadata.name={pod}")
+        if any(_has_started(raw) for raw in listed.items):
+            return True
+        version = listed.resource_version
+        while True:
+            stream = self.api.watch(PODS, self.namespace, fields=f"metadata.name={pod}", resource_version=version)
+            async for event in stream:
+                version = event.object["metadata"]["resourceVersion"]
+                if event.type == "DELETED":
+                    return False
+                if event.type != "BOOKMARK" and _has_started(event.object):
+                    return True
+
+
+def _has_started(pod: Object) -> bool:
+    statuses: Iterable[Object] = (pod.get("status") or {}).get("containerStatuses") or []
+    main = next((s for s in statuses if s["name"] == names.MAIN_CONTAINER), {})
+    return any(key in (main.get("state") or {}) for key in ("running", "terminated"))
+
+
+def _row(name: str, state: str, nodes: str, restarts: str, reason: str) -> str:
+    return f"{name:<24} {state:<11} {nodes:<7} {restarts:<9} {reason}".rstrip()
+
+
+def account(raw: Object) -> list[str]:
+    """What there is to say about a finished job: each ended attempt, and why it ended."""
+    status = raw.get("status") or {}
+    lines = []
+    for attempt in status.get("attempts") or []:
+        failure = attempt.get("firstFailure")
+        if failure:
+            where = f"rank {failure['rank']} (pod {failure['pod']})"
+            lines.append(f"attempt {attempt['attempt']}: {where} {failure.get('message') or failure['reason']}")
+    failed = next((c for c in status.get("conditions") or [] if c["type"] == "Failed" and c["status"] == "True"), None)
+    return lines + ([f"{failed['reason']}: {failed['message']}"] if failed else [])
