@@ -1,7 +1,7 @@
 """The refusals of an API server, in its own words.
 
-Decides how each refusal reads and which HTTP status, reason and details it carries, so that people and programs see what
-they would see on a cluster. Never decides whether a request is refused.
+Decides how each refusal reads and which HTTP status, reason and details it carries, so that people and programs see
+what they would see on a cluster. Never decides whether a request is refused.
 """
 
 from collections.abc import Iterable, Mapping

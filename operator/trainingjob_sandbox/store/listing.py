@@ -13,7 +13,7 @@ KEPT_LISTS = 64
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some records of a list, the resourceVersion of the whole list, and the token of the next page, if there is one."""
+    """Some records of a list, the resourceVersion of the whole list, and the token of the next page, if any."""
 
     records: list[Record]
     version: int

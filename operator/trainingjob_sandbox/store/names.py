@@ -116,8 +116,9 @@ def qualified_complaint(key: str) -> str:
     if _QUALIFIED.fullmatch(name):
         return ""
     return (
-        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric "
-        f"character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED}')"
+        "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+        "alphanumeric character (e.g. 'MyName',  or"
+        f" 'my.name',  or '123-abc', regex used for validation is '{QUALIFIED}')"
     )
 
 
@@ -127,7 +128,7 @@ def _label_value_complaint(value: str) -> str:
     if not value or _QUALIFIED.fullmatch(value):
         return ""
     return (
-        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-        "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-        f"'({QUALIFIED})?')"
+        "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start "
+        "and end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for "
+        f"validation is '({QUALIFIED})?')"
     )

@@ -159,9 +159,8 @@ class _Parser:
 
 def _numeric(key: str, operator: str, text: str) -> Requirement:
     if not re.fullmatch(r"-?\d+", text):
-        raise bad_request(
-            f"unable to parse requirement: values: Invalid value: \"{text}\": for 'Gt', 'Lt' operators, the value must be an integer"
-        )
+        why = "for 'Gt', 'Lt' operators, the value must be an integer"
+        raise bad_request(f'unable to parse requirement: values: Invalid value: "{text}": {why}')
     bound = int(text)
 
     def matches(labels: Mapping[str, str]) -> bool:

@@ -47,6 +47,7 @@ class WriteOptions:
 
 
 PLAIN = WriteOptions()
+AS_USUAL = DeleteOptions()
 
 
 class Store:
@@ -142,7 +143,7 @@ class Store:
         options: WriteOptions = PLAIN,
     ) -> Record:
         """Put a whole object (or its status). Raises NotFound, Conflict, Invalid, BadRequest."""
-        fresh = own_copy(body)
+        fresh: Object = own_copy(body)
 
         def put(kind: Kind, _: Object) -> Object:
             writes.check_put(kind, name, fresh)
@@ -176,7 +177,7 @@ class Store:
         return self._rewrite(resource, namespace, name, change, subresource, options)
 
     def delete(
-        self, resource: Resource, namespace: str | None, name: str, options: DeleteOptions = DeleteOptions()
+        self, resource: Resource, namespace: str | None, name: str, options: DeleteOptions = AS_USUAL
     ) -> tuple[Record, bool]:
         """Delete or mark for deletion: the last state, and whether the object is gone. Raises NotFound, Conflict."""
         kind, table = self.catalog.find(resource)
@@ -190,7 +191,7 @@ class Store:
         return self._commit(kind, table, space, old, _renewed(marked), removed=gone), gone
 
     def deleted(
-        self, resource: Resource, namespace: str | None, name: str, options: DeleteOptions = DeleteOptions()
+        self, resource: Resource, namespace: str | None, name: str, options: DeleteOptions = AS_USUAL
     ) -> Object:
         """Delete, and answer as over the wire: the object while it stays (pods and a few kinds always), else Status."""
         record, gone = self.delete(resource, namespace, name, options)
@@ -231,7 +232,7 @@ class Store:
         kind, table = self.catalog.existing(ref.kind)
         old = table.get(ref.namespace, ref.name)
         if old is not None:
-            meta = {name: value for name, value in (metadata_of(old.object) | changed).items() if value != []}
+            meta = {name: value for name, value in {**metadata_of(old.object), **changed}.items() if value != []}
             new = old.object | {"metadata": meta}
             self._commit(kind, table, ref.namespace, old, new, removed=may_go(new))
 

@@ -74,7 +74,7 @@ def kind_of(definition: Object) -> Kind:
         categories=tuple(names.get("categories") or ()),
         subresources=frozenset(version.get("subresources") or ()) & {"status"},
         generation=True,
-        fields=METADATA_FIELDS | _selectable(version),
+        fields={**METADATA_FIELDS, **_selectable(version)},
         shape=Shape(fields={**shape.fields, "metadata": METADATA}),
         structure=structure,
         columns=tuple(map(_column, version.get("additionalPrinterColumns") or ())) or (AGE,),
@@ -102,16 +102,11 @@ def _established(definition: Object) -> Object:
     spec = definition["spec"]
     since = definition["metadata"].get("creationTimestamp")
     true = {"status": "True", "lastTransitionTime": since}
+    named = {"type": "NamesAccepted", "reason": "NoConflicts", "message": "no conflicts found"}
+    message = "the initial names have been accepted"
+    established = {"type": "Established", "reason": "InitialNamesAccepted", "message": message}
     return {
-        "conditions": [
-            {**true, "type": "NamesAccepted", "reason": "NoConflicts", "message": "no conflicts found"},
-            {
-                **true,
-                "type": "Established",
-                "reason": "InitialNamesAccepted",
-                "message": "the initial names have been accepted",
-            },
-        ],
+        "conditions": [true | named, true | established],
         "acceptedNames": spec["names"],
         "storedVersions": [version["name"] for version in spec.get("versions") or () if version.get("storage")],
     }

@@ -51,7 +51,7 @@ def apply_patch(
     if taken and not force:
         raise _conflict(taken)
     others = [_without_paths(entry, [path for owner, path in taken if owner is entry]) for entry in others]
-    merged = _merge(live, _stated(applied), shape)
+    merged: Object = _merge(live, _stated(applied), shape)
     before: Fields = mine["fieldsV1"] if mine else {}
     _drop(merged, before, wanted, [entry["fieldsV1"] for entry in others], shape)
     entry = _entry(mine, wanted, applied, manager, subresource, now)

@@ -14,9 +14,10 @@ ListType: TypeAlias = Literal["atomic", "set", "map"]
 class Shape:
     """One level of an object.
 
-    ``fields`` are the known properties, ``rest`` stands for every other one (maps), ``item`` for a list's items. ``keys``
-    tell the items of a keyed list apart in server-side apply; ``merge_key`` does in a strategic merge patch, which
-    knows only one. ``key_defaults`` fill keys that an item leaves out. ``atomic`` maps are owned and replaced whole.
+    ``fields`` are the known properties, ``rest`` stands for every other one (maps), ``item`` for a list's items.
+    ``keys`` tell the items of a keyed list apart in server-side apply; ``merge_key`` does in a strategic merge patch,
+    which knows only one. ``key_defaults`` fill keys that an item leaves out.
+    ``atomic`` maps are owned and replaced whole.
     """
 
     fields: Mapping[str, "Shape"] = field(default_factory=dict)
@@ -39,9 +40,7 @@ class Shape:
 UNKNOWN = Shape()
 
 
-def keyed(
-    keys: Iterable[str], merge_key: str = "", defaults: Mapping[str, Any] | None = None, **fields: Shape
-) -> Shape:
+def keyed(keys: Iterable[str], *, defaults: Mapping[str, Any] | None = None, **fields: Shape) -> Shape:
     """A list whose items are told apart by ``keys``."""
     keys = tuple(keys)
     return Shape(
@@ -49,7 +48,7 @@ def keyed(
         list_type="map",
         keys=keys,
         key_defaults=defaults or {},
-        merge_key=merge_key or keys[0],
+        merge_key=keys[0],
     )
 
 

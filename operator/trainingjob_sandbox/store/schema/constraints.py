@@ -67,14 +67,14 @@ def _min_length(limit: int, _: Mapping[str, Any]) -> Constraint:
     return check
 
 
-def _most(kind: type, limit: int, _: Mapping[str, Any]) -> Constraint:
+def _most(kind: type[list[Any]] | type[dict[str, Any]], limit: int, _: Mapping[str, Any]) -> Constraint:
     def check(value: Any, field: str, _name: str) -> Cause | None:
         return too_many(field, len(value), limit) if isinstance(value, kind) and len(value) > limit else None
 
     return check
 
 
-def _fewest(kind: type, word: str, limit: int, _: Mapping[str, Any]) -> Constraint:
+def _fewest(kind: type[list[Any]] | type[dict[str, Any]], word: str, limit: int, _: Mapping[str, Any]) -> Constraint:
     def check(value: Any, field: str, name: str) -> Cause | None:
         if not isinstance(value, kind) or len(value) >= limit:
             return None
