@@ -73,9 +73,7 @@ def test_every_value_is_in_the_schema_with_a_description() -> None:
 
 def test_the_operator_gets_exactly_these_permissions_everywhere() -> None:
     objects = render()
-    (operator,) = [
-        role for role in of_kind(objects, "ClusterRole") if role["metadata"]["name"] == "trainingjob-operator"
-    ]
+    roles = {role["metadata"]["name"]: role for role in of_kind(objects, "ClusterRole")}
     (binding,) = of_kind(objects, "ClusterRoleBinding")
 
     assert permissions.permissions(roles["trainingjob-operator"]["rules"]) == permissions.OPERATOR
