@@ -43,6 +43,13 @@ HOME = click.option(
 )
 
 
+class PlainDumper(yaml.SafeDumper):
+    """YAML as people write it: what appears twice is written twice."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="trainingjob")
 def main() -> None:
@@ -122,7 +129,7 @@ def render(file: Path, namespace: str, attempt: int, cluster_domain: str) -> Non
 
     for raw in _load(file, namespace).jobs:
         bodies = rendered(raw, attempt=attempt, cluster_domain=cluster_domain)
-        click.echo(yaml.safe_dump_all(bodies, sort_keys=False, explicit_start=True), nl=False)
+        click.echo(yaml.dump_all(bodies, Dumper=PlainDumper, sort_keys=False, explicit_start=True), nl=False)
 
 
 @main.command()

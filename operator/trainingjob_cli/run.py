@@ -5,11 +5,10 @@ from collections.abc import Callable
 
 from trainingjob_cli.documents import Documents, Object
 from trainingjob_cli.follow import Follower, account
-from trainingjob_operator.api.resources import CLAIMS, CONFIGMAPS, NAMESPACES, PODS, SERVICES, TRAININGJOBS, Resource
+from trainingjob_operator.api.resources import CLAIMS, CONFIGMAPS, NAMESPACES, PODS, SECRETS, SERVICES, TRAININGJOBS
 from trainingjob_operator.cluster.client import ApiError
 from trainingjob_sandbox.sandbox import Options, Sandbox, sandbox
 
-SECRETS = Resource("", "v1", "secrets", "Secret")
 APPLICABLE = {r.kind: r for r in (TRAININGJOBS, CLAIMS, CONFIGMAPS, SECRETS, SERVICES, PODS, NAMESPACES)}
 
 Say = Callable[[str], None]
@@ -32,7 +31,8 @@ async def run(documents: Documents, options: Options, say: Say, *, watch: bool, 
             for namespace, jobs in by_namespace.items()
         ]
         ends = await asyncio.gather(*(follower.to_the_end() for follower in followers))
-    return all([_report(name, raw, say) for end in ends for name, raw in end.items()])
+    succeeded = [_report(name, raw, say) for end in ends for name, raw in end.items()]
+    return all(succeeded)
 
 
 def _check_kinds(documents: Documents) -> None:

@@ -37,9 +37,9 @@ def template(job: Job, attempt: int, cluster_domain: str) -> Body:
         "kind": "Pod",
         "metadata": {
             "namespace": job.namespace,
-            "annotations": dict(spec.pod_template.metadata.annotations),
             "ownerReferences": [owner_reference(job)],
-        },
+        }
+        | _annotations(spec),
         "spec": overlaid(own, spec.pod_template.spec),
     }
 
@@ -51,7 +51,7 @@ def for_rank(job: Job, base: Body, attempt: int, rank: int, main_ip: str | None)
     name = names.pod_name(job.name, attempt, rank)
     labels = spec.pod_template.metadata.labels | names.pod_labels(job.name, job.uid, attempt, rank)
     pod = base | {
-        "metadata": base["metadata"] | {"name": name, "labels": labels},
+        "metadata": {"name": name} | base["metadata"] | {"labels": labels},
         "spec": base["spec"] | {"hostname": name},
     }
     if rank > 0:
@@ -71,6 +71,11 @@ def owner_reference(job: Job) -> Body:
         "controller": True,
         "blockOwnerDeletion": True,
     }
+
+
+def _annotations(spec: TrainingJobSpec) -> Body:
+    found = spec.pod_template.metadata.annotations
+    return {"annotations": dict(found)} if found else {}
 
 
 def _of_rank(container: Body, job: Job, rank: int) -> Body:
