@@ -1,6 +1,7 @@
 """A job's life, pass by pass: what `plan` decides from what it sees."""
 
 import pytest
+
 from support.builders import World, condition, created, deleted, deleting, exited, pending, pod
 
 
