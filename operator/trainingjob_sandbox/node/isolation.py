@@ -45,6 +45,10 @@ class Root:
             syscalls.bind(source, self._inside(target), read_only=mount["read_only"])
         self._ours.add(target)
 
+    def provide(self, folder: str) -> None:
+        """Makes a folder unless there is one."""
+        self._make(os.path.realpath(folder), is_folder=True)
+
     def _inside(self, path: str) -> str:
         return self.folder + path
 
@@ -62,14 +66,14 @@ class Root:
             place.touch()
 
     def _existing_parent(self, path: str) -> str:
-        parent = os.path.dirname(path)
+        parent = str(Path(path).parent)
         return parent if Path(self._inside(parent)).exists() else self._existing_parent(parent)
 
     def _shows_machine(self, path: str) -> bool:
         while path not in self._ours:
             if path in self._machine:
                 return True
-            path = os.path.dirname(path)
+            path = str(Path(path).parent)
         return False
 
     def _shadow(self, path: str, source: str) -> None:
@@ -84,7 +88,7 @@ class Root:
         self._ours.add(path)
         with os.scandir(covered) as entries:
             for entry in entries:
-                self._copy(entry, covered, os.path.join(path, entry.name))
+                self._copy(entry, covered, str(Path(path, entry.name)))
         os.close(covered)
 
     def _copy(self, entry: "os.DirEntry[str]", folder: int, path: str) -> None:
@@ -103,8 +107,8 @@ class Root:
             self._machine.add(path)
 
 
-def enter(root: str, hostname: str, mounts: Sequence[Mapping[str, Any]]) -> None:
-    """Makes the calling process see the root with these mounts.
+def enter(root: str, hostname: str, mounts: Sequence[Mapping[str, Any]], folder: str) -> None:
+    """Makes the calling process see the root with these mounts; ``folder`` (where it will work) is made if missing.
 
     Raises:
         OSError: namespaces are forbidden here, or a mount path cannot be made.
@@ -115,6 +119,7 @@ def enter(root: str, hostname: str, mounts: Sequence[Mapping[str, Any]]) -> None
     new.build()
     for mount in sorted(mounts, key=lambda mount: len(str(mount["target"]))):
         new.attach(mount)
+    new.provide(folder)
     syscalls.sethostname(hostname)
     os.chroot(root)
     os.chdir("/")
@@ -130,7 +135,7 @@ def join(process: int) -> None:
     for kind in ("user", "mnt", "uts"):
         path = f"/proc/{process}/ns/{kind}"
         if not Path(path).samefile(f"/proc/self/ns/{kind}"):
-            with open(path, "rb") as namespace:
+            with Path(path).open("rb") as namespace:
                 syscalls.setns(namespace.fileno())
     os.fchdir(root)
     os.chroot(".")

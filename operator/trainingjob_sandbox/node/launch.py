@@ -14,6 +14,7 @@ import signal
 import struct
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,8 +28,8 @@ class Supervisor:
     def __init__(self, spec: dict[str, Any]) -> None:
         self.spec = spec
         self.status: int | None = None
-        self.log: BinaryIO = open(spec["log"], "ab", buffering=0)
-        self.times: BinaryIO = open(spec["log"] + ".times", "ab", buffering=0)
+        self.log: BinaryIO = Path(spec["log"]).open("ab", buffering=0)  # noqa: SIM115 - open as long as this program runs
+        self.times: BinaryIO = Path(spec["times"]).open("ab", buffering=0)  # noqa: SIM115
         self.output, self.child_output = os.pipe()
         self.child_ended, wake = os.pipe()
         for descriptor in (self.output, self.child_ended, wake):
@@ -97,11 +98,11 @@ class Supervisor:
 
     def kill(self) -> None:
         """SIGKILL to every process of the container that is still there."""
-        try:
-            os.killpg(self.main, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            # All of the group are gone (macOS says "not permitted" of a group of dead processes).
-            pass
+        # On Linux a reaped leader's number may already be another's, and all that it left are children of ours.
+        if self.status is None or not LINUX:
+            # macOS says "not permitted" of a group whose processes are all dead.
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.main, signal.SIGKILL)
         for process in _children():
             os.kill(process, signal.SIGKILL)
 
@@ -150,7 +151,7 @@ def _become_container(spec: dict[str, Any], output: int, report: int) -> None:
         os.dup2(output, 1)
         os.dup2(output, 2)
         _restore_signals()
-        os.execvpe(spec["argv"][0], spec["argv"], spec["env"])
+        os.execvpe(spec["argv"][0], spec["argv"], spec["env"])  # noqa: S606
     except (OSError, ValueError) as error:
         os.write(report, f"cannot run {spec['argv'][0]!r}: {error}".encode())
     finally:
@@ -180,15 +181,15 @@ def _restore_signals() -> None:
 def _children() -> list[int]:
     """Processes whose parent is this one; none where there is no /proc (the group was killed then, no more)."""
     found = []
-    for name in os.listdir("/proc") if LINUX else []:
-        if name.isdigit():
+    for process in Path("/proc").iterdir() if LINUX else []:
+        if process.name.isdigit():
             try:
                 # The second field is the program's name in brackets, and may hold anything, brackets too.
-                fields = Path(f"/proc/{name}/stat").read_text(errors="replace").rpartition(")")[2].split()
+                fields = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if int(fields[1]) == os.getpid():
-                found.append(int(name))
+                found.append(int(process.name))
     return found
 
 
