@@ -45,8 +45,17 @@ def _unsigned(
         .not_valid_after(start + LIFETIME)
         .add_extension(x509.SubjectAlternativeName([_alternative(address) for address in addresses]), critical=False)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .add_extension(_key_usage(), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
     )
+
+
+def _key_usage() -> x509.KeyUsage:
+    """Signs handshakes and itself: Python's strict verification wants both said (3.13's default)."""
+    wanted = dict.fromkeys(("digital_signature", "key_cert_sign"), True)
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "crl_sign")
+    return x509.KeyUsage(**wanted, **dict.fromkeys((*others, "encipher_only", "decipher_only"), False))
 
 
 def _alternative(address: str) -> x509.GeneralName:

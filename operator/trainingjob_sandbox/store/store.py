@@ -14,7 +14,7 @@ from typing import Any, Literal
 from trainingjob_operator.api.resources import NAMESPACES, PODS, Resource
 from trainingjob_operator.cluster.client import APPLY_PATCH, Object
 from trainingjob_sandbox.store import writes
-from trainingjob_sandbox.store.builtin.bindings import bound
+from trainingjob_sandbox.store.builtin.bindings import bound, disrupted
 from trainingjob_sandbox.store.catalog import Catalog
 from trainingjob_sandbox.store.deletion import DeleteOptions, condemned, may_go
 from trainingjob_sandbox.store.errors import already_exists, not_found
@@ -73,6 +73,10 @@ class Store:
         if record is None:
             raise not_found(kind.resource, name)
         return record
+
+    def exists(self, resource: Resource, namespace: str | None, name: str) -> bool:
+        kind, table = self.catalog.find(resource)
+        return table.get(_space(kind, namespace), name) is not None
 
     def list(
         self,
@@ -203,6 +207,15 @@ class Store:
         kind, table = self.catalog.find(PODS)
         old = self.get(PODS, namespace, pod)
         return self._commit(kind, table, namespace, old, bound(old.object, node, self.clock()))
+
+    def evict(self, namespace: str, pod: str, options: DeleteOptions = AS_USUAL) -> None:
+        """Delete a pod as a drain does: its status first says that it was disrupted. Raises NotFound, Conflict."""
+        kind, table = self.catalog.find(PODS)
+        old = self.get(PODS, namespace, pod)
+        writes.check_preconditions(kind, old.object, options)
+        if not options.dry_run:
+            self._commit(kind, table, namespace, old, disrupted(old.object, self.clock()))
+        self.delete(PODS, namespace, pod, options)
 
     def collect_garbage(self) -> int:
         """Do what a cluster's controllers do after writes: dependents of gone owners go, and so do the contents of

@@ -1,4 +1,7 @@
-"""The binding of a pod to a node. Decides whether a pod can still be bound. Never picks a node."""
+"""What is done to a pod from outside: its binding to a node, its eviction.
+
+Decides whether a pod can still be bound, and what its status then says. Never picks a node.
+"""
 
 from datetime import datetime
 
@@ -19,11 +22,17 @@ def bound(pod: Object, node: str, now: datetime) -> Object:
         raise ApiError(409, "Conflict", f"{subject}: pod {name} is being deleted, cannot be assigned to a host")
     if assigned := (pod.get("spec") or {}).get("nodeName"):
         raise ApiError(409, "Conflict", f'{subject}: pod {name} is already assigned to node "{assigned}"')
-    scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": timestamp(now)}
+    return _with_condition(pod, "PodScheduled", now) | {"spec": pod["spec"] | {"nodeName": node}}
+
+
+def disrupted(pod: Object, now: datetime) -> Object:
+    """The pod about to be evicted: whoever sees it end can tell that it is not to blame."""
+    message = "Eviction API: evicting"
+    return _with_condition(pod, "DisruptionTarget", now, reason="EvictionByEvictionAPI", message=message)
+
+
+def _with_condition(pod: Object, kind: str, now: datetime, **told: str) -> Object:
+    condition = {"type": kind, "status": "True", "lastProbeTime": None, "lastTransitionTime": timestamp(now)} | told
     status = pod.get("status") or {}
-    others = [known for known in status.get("conditions") or () if known["type"] != "PodScheduled"]
-    return pod | {
-        "metadata": {**meta},
-        "spec": pod["spec"] | {"nodeName": node},
-        "status": status | {"conditions": [*others, scheduled]},
-    }
+    others = [known for known in status.get("conditions") or () if known["type"] != kind]
+    return pod | {"metadata": {**metadata_of(pod)}, "status": status | {"conditions": [*others, condition]}}

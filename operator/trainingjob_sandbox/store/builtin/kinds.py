@@ -39,7 +39,7 @@ BUILTIN = (
         PODS,
         short_names=("po",),
         categories=("all",),
-        subresources=frozenset({"status", "log", "binding"}),
+        subresources=frozenset({"status", "log", "binding", "eviction"}),
         generation=True,
         graceful=True,
         returns_deleted=True,
