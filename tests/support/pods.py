@@ -1,77 +1,48 @@
-"""Pods without a cluster: processes on loopback with exactly the environment that the operator gives to rank r of n.
+"""Pods without a cluster: processes on loopback with the command and the environment that the operator gives to a rank.
 
-Starts and ends real processes and collects what they print. Knows nothing of what runs in them.
+Command, files and variables come from the operator's own functions, so these tests also hold the two sides of the
+contract together. Starts and ends real processes; knows nothing of what runs in them.
 """
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-DEADLINE = 90.0  # generous: only a hang reaches it
-BIN = Path(sys.executable).parent
+import yaml
+
+from support.builders import raw_job
+from trainingjob_operator.api import names
+from trainingjob_operator.core.command import command
+from trainingjob_operator.core.observed import Job, job_from
+from trainingjob_operator.core.rendezvous import environment
+
+DEADLINE = 120.0  # generous: only a hang reaches it
+EXAMPLES = Path(__file__).parents[2] / "manifests" / "examples"
 
 # What a pod does not inherit from the machine that runs the tests.
-_FOREIGN = ("MASTER_", "NODE_RANK", "LOCAL_", "GROUP_RANK", "RANK", "WORLD_SIZE", "PL_", "LT_", "PET_", "TRAININGJOB_")
+_FOREIGN = re.compile("MASTER_|NODE_RANK|LOCAL_|GROUP_|RANK|WORLD_SIZE|NNODES|PL_|LT_|PET_|OMP_|TRAININGJOB_|TORCH")
 
 
 @dataclass(frozen=True)
-class Gang:
-    """A job of ``nodes`` pods with ``processes`` processes each, as far as its pods' environment tells."""
+class Volumes:
+    """The folders that stand for a job's mounts."""
 
-    nodes: int = 2
-    processes: int = 1
-    output: Path | None = None
+    workspace: Path
     data: Path | None = None
-    attempt: int = 1
-    uid: str = "0f3b"
-    port: int = field(default_factory=lambda: free_port())
-
-    def variables(self, rank: int) -> dict[str, str]:
-        """The variables of one pod (DESIGN section 6), values as on a cluster but for loopback."""
-        nodes, processes = str(self.nodes), str(self.processes)
-        main, port = "127.0.0.1", str(self.port)
-        variables = {
-            "MASTER_ADDR": main,
-            "MASTER_PORT": port,
-            "NODE_RANK": str(rank),
-            "WORLD_SIZE": nodes,
-            "NNODES": nodes,
-            "LT_NUM_NODES": nodes,
-            "LT_DEVICES": processes,
-            "PL_TRAINER_NUM_NODES": nodes,
-            "PL_TRAINER_DEVICES": processes,
-            "PET_NNODES": nodes,
-            "PET_NPROC_PER_NODE": processes,
-            "PET_NODE_RANK": str(rank),
-            "PET_MASTER_ADDR": main,
-            "PET_MASTER_PORT": port,
-            "TRAININGJOB_NAME": "digits",
-            "TRAININGJOB_NAMESPACE": "default",
-            "TRAININGJOB_UID": self.uid,
-            "TRAININGJOB_ATTEMPT": str(self.attempt),
-            "TRAININGJOB_NUM_NODES": nodes,
-            "TRAININGJOB_DEVICES": processes,
-            "TRAININGJOB_DATA_DIR": str(self.data or "/data"),
-            "TRAININGJOB_OUTPUT_DIR": str(self.output or "/output"),
-            "PYTHONUNBUFFERED": "1",
-            "NCCL_DEBUG": "WARN",
-            "OMP_NUM_THREADS": "1",
-            "LIGHTLY_TRAIN_MAX_NUM_WORKERS_AUTO": "1",
-            "CUDA_VISIBLE_DEVICES": "",
-            "KUBERNETES_PORT": "tcp://10.96.0.1:443",  # every pod has it; Lightning once took it for Kubeflow
-        }
-        return variables | ({"RANK": str(rank)} if self.processes == 1 else {})
+    output: Path | None = None
 
 
 @dataclass
 class Pod:
-    """A started pod: its process (leader of a group of its own) and the files of what it prints."""
+    """A started pod: its first process, leader of a group of its own, and the files of what it prints."""
 
     process: subprocess.Popen[bytes]
     stdout: Path
@@ -89,47 +60,35 @@ class Pod:
         return self.stderr.read_text()
 
     def ended(self) -> int:
-        """Wait for the end; returns the exit code (128 + N when killed by signal N, as a container's)."""
+        """Wait for the end; returns the exit code, 128 + N when killed by signal N, as a container's."""
         code = self.process.wait(DEADLINE)
         return code if code >= 0 else 128 - code
 
-    def kill(self) -> None:
-        """As a node that loses power: no process of the pod gets to say anything."""
-        os.killpg(self.process.pid, signal.SIGKILL)
 
-    def terminate(self) -> None:
-        """As the kubelet does: SIGTERM to the container's first process only."""
-        self.process.terminate()
-
-    def says(self, text: str) -> str:
-        """Wait until a line of standard output contains the text; returns that line. Fails if the pod ends first."""
-        while True:
-            over = self.process.poll() is not None
-            found = next((line for line in self.lines if text in line), None)
-            if found is not None:
-                return found
-            assert not over, f"ended without {text!r}:\n{self.lines}\n{self.errors}"
-            _pause(self.process)
+def example(name: str, **changes: Any) -> dict[str, Any]:
+    """The TrainingJob of an example manifest, with some fields of its spec changed."""
+    documents = yaml.safe_load_all((EXAMPLES / name).read_text())
+    return next(document["spec"] for document in documents if document["kind"] == names.KIND) | changes
 
 
 @contextmanager
-def running(gang: Gang, commands: Sequence[Sequence[str]], folder: Path, **extra: str) -> Iterator[list[Pod]]:
-    """Start one pod per command, all at once; on leaving, whatever still runs is killed."""
+def running(
+    spec: Mapping[str, Any], volumes: Volumes, attempt: int = 1, nodes: int | None = None
+) -> Iterator[list[Pod]]:
+    """Start the pods of one attempt (only the first ``nodes``, if given). On leaving, what still runs is killed."""
+    job = job_from(raw_job(**(dict(spec) | {"masterPort": free_port()})))
+    assert job.spec is not None, job.problems
+    _write_files(job, volumes)
     pods: list[Pod] = []
     try:
-        for rank, command in enumerate(commands):
-            pods.append(_start(gang.variables(rank) | extra, command, folder, f"{gang.attempt}-{rank}"))
+        for rank in range(nodes or job.spec.num_nodes):
+            pods.append(_start(job, volumes, attempt, rank))  # noqa: PERF401 - those already started must be ended
         yield pods
     finally:
         for pod in pods:
             if pod.process.poll() is None:
-                pod.kill()
+                os.killpg(pod.process.pid, signal.SIGKILL)
                 pod.process.wait(DEADLINE)
-
-
-def trainer_command(*arguments: str) -> list[str]:
-    """The built-in trainer with this verb and these arguments."""
-    return [sys.executable, "-m", "trainingjob_trainer", *arguments]
 
 
 def free_port() -> int:
@@ -139,24 +98,47 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _start(variables: dict[str, str], command: Sequence[str], folder: Path, name: str) -> Pod:
-    folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / f"{name}.{kind}" for kind in ("stdout", "stderr", "reason")]
+def _write_files(job: Job, volumes: Volumes) -> None:
+    assert job.spec is not None
+    volumes.workspace.mkdir(parents=True, exist_ok=True)
+    for name, text in job.spec.files.items():
+        (volumes.workspace / name).write_text(text)
+    if job.spec.run.trainer:
+        (volumes.workspace / names.CONFIG_FILE).write_text(yaml.safe_dump(job.spec.run.trainer.config))
+
+
+def _start(job: Job, volumes: Volumes, attempt: int, rank: int) -> Pod:
+    variables = _variables(job, volumes, attempt, rank)
+    files = [volumes.workspace / f"{attempt}-{rank}.{kind}" for kind in ("stdout", "stderr", "reason")]
     for file in files:
         file.write_bytes(b"")
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)}
-    path = f"{BIN}{os.pathsep}{inherited.get('PATH', '')}"
-    env = inherited | variables | {"TRAININGJOB_TERMINATION_LOG": str(files[2]), "PATH": path}
+    inherited = {key: value for key, value in os.environ.items() if not _FOREIGN.match(key)}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
     with files[0].open("wb") as stdout, files[1].open("wb") as stderr:
         process = subprocess.Popen(
-            command, env=env, cwd=folder, stdout=stdout, stderr=stderr, stdin=subprocess.DEVNULL, start_new_session=True
+            _command(job, volumes, variables),
+            env=inherited | variables | {"TRAININGJOB_TERMINATION_LOG": str(files[2]), "PATH": path},
+            cwd=volumes.workspace,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout,
+            stderr=stderr,
+            start_new_session=True,
         )
     return Pod(process, *files)
 
 
-def _pause(process: subprocess.Popen[bytes]) -> None:
-    """Give the pod a moment, or less if it ends."""
-    try:
-        process.wait(0.05)
-    except subprocess.TimeoutExpired:
-        return
+def _variables(job: Job, volumes: Volumes, attempt: int, rank: int) -> dict[str, str]:
+    """As on a cluster, but that every address is loopback and a mount is a folder."""
+    given = environment(job, attempt, rank, "cluster.local")
+    main = dict.fromkeys(("MASTER_ADDR", "PET_MASTER_ADDR"), "127.0.0.1")
+    mounts = {"TRAININGJOB_DATA_DIR": volumes.data, "TRAININGJOB_OUTPUT_DIR": volumes.output}
+    folders = {name: str(folder) for name, folder in mounts.items() if name in given}
+    # Every pod has KUBERNETES_PORT: Lightning once took it for Kubeflow.
+    return given | main | folders | {"KUBERNETES_PORT": "tcp://10.96.0.1:443", "CUDA_VISIBLE_DEVICES": ""}
+
+
+def _command(job: Job, volumes: Volumes, variables: Mapping[str, str]) -> list[str]:
+    assert job.spec is not None
+    mounted = f"{names.CONFIG_DIR}/{names.CONFIG_FILE}"
+    words = [word.replace(mounted, str(volumes.workspace / names.CONFIG_FILE)) for word in command(job.spec)]
+    return [re.sub(r"\$\((\w+)\)", lambda name: variables[name[1]], word) for word in words]

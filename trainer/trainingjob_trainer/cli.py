@@ -38,7 +38,6 @@ def train(environment: Environment, preemption: Preemption) -> None:
     Raises ConfigurationError, PreemptedError, SupersededError, and whatever the model's code raises.
     """
     log.quieten()
-    torch.set_num_threads(environment.threads)
     TrainerCLI(environment, preemption)
     gang.dissolve()
 

@@ -28,7 +28,6 @@ class Environment:
     main_port: int
     data_dir: Path
     output_dir: Path | None
-    threads: int
 
     @property
     def rank(self) -> int:
@@ -58,7 +57,6 @@ def read_environment(env: Mapping[str, str]) -> Environment:
         main_port=_number(env, "MASTER_PORT", DEFAULT_PORT),
         data_dir=Path(env.get("TRAININGJOB_DATA_DIR", "/data")),
         output_dir=Path(output) if output else None,
-        threads=_number(env, "OMP_NUM_THREADS", 1),
     )
 
 
