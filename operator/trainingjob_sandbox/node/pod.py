@@ -160,6 +160,8 @@ class PodRun:
         wanted = pod_status(self.pod, view, datetime.now(UTC))
         if self._vanished or wanted == self._written or _is_told(self.pod):
             return
+        if wanted["phase"] in ("Succeeded", "Failed") and not self.over:
+            return  # `_finish` follows: an end is told when the last process is gone, with its reason, and once
         answer = await write_status(self.ground.api, self.pod, wanted)
         self._written = wanted
         self.update(answer)
