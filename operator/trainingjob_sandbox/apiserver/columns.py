@@ -117,7 +117,7 @@ def _roles(node: Object) -> str:
 
 
 def _event(event: Object, now: datetime) -> list[Any]:
-    involved, source = event.get("involvedObject") or {}, event.get("source") or {}
+    involved = event.get("involvedObject") or {}
     series = event.get("series") or {}
     first = event.get("firstTimestamp") or event.get("eventTime") or metadata_of(event).get("creationTimestamp")
     last = series.get("lastObservedTime") or event.get("lastTimestamp") or first
@@ -127,14 +127,18 @@ def _event(event: Object, now: datetime) -> list[Any]:
         event.get("reason", ""),
         f"{involved.get('kind', '').lower()}/{involved.get('name', '')}",
         involved.get("fieldPath", ""),
-        ", ".join(
-            part for part in (source.get("component") or event.get("reportingComponent"), source.get("host")) if part
-        ),
+        _source(event),
         str(event.get("message", "")).strip(),
         age(first, now),
         series.get("count") or event.get("count") or 1,
         _name(event),
     ]
+
+
+def _source(event: Object) -> str:
+    source = event.get("source") or {}
+    component = source.get("component") or event.get("reportingComponent")
+    return ", ".join(part for part in (component, source.get("host")) if part)
 
 
 def _claim(claim: Object, now: datetime) -> list[Any]:
@@ -227,8 +231,11 @@ BUILTIN: Mapping[tuple[str, str], Printed] = {
         _node,
     ),
     ("", "events"): Printed(
-        _columns("Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen", "+Count")
-        + (Column("Name", "string", "", "name", priority=1),),
+        (
+            *_columns("Last Seen", "Type", "Reason", "Object", "+Subobject", "+Source", "Message", "+First Seen"),
+            *_columns("+Count"),
+            Column("Name", "string", "", "name", priority=1),
+        ),
         _event,
     ),
     ("", "persistentvolumeclaims"): Printed(

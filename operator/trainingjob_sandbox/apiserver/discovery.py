@@ -47,16 +47,9 @@ def resource_list(catalog: Catalog, group: str, version: str) -> Object:
     """The kinds of one group and version, subresources beside them."""
     entries = [entry for kind in kinds_in(catalog, group, version) for entry in _entries(kind)]
     if review := REVIEWS.get((group, version)):
-        plural, kind_name = review
-        entries.append(
-            {
-                "name": plural,
-                "singularName": kind_name.lower(),
-                "namespaced": False,
-                "kind": kind_name,
-                "verbs": ["create"],
-            }
-        )
+        plural, named = review
+        entry = {"name": plural, "singularName": named.lower(), "namespaced": False, "kind": named, "verbs": ["create"]}
+        entries.append(entry)
     name = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": entries}
 
@@ -70,11 +63,8 @@ def _entries(kind: Kind) -> Iterable[Object]:
         "kind": resource.kind,
         "verbs": VERBS,
     }
-    yield entry | {
-        name: list(names)
-        for name, names in (("shortNames", kind.short_names), ("categories", kind.categories))
-        if names
-    }
+    lists = {"shortNames": list(kind.short_names), "categories": list(kind.categories)}
+    yield entry | {name: names for name, names in lists.items() if names}
     for subresource in sorted(kind.subresources):
         answer, verbs = _subresource(kind, subresource)
         yield {

@@ -4,17 +4,20 @@ Decides how these are read. Never touches the store.
 """
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import orjson
 import yaml
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import APPLY_PATCH, ApiError
+from trainingjob_operator.cluster.client import APPLY_PATCH
+from trainingjob_sandbox.apiserver.protobuf import read_object
 from trainingjob_sandbox.store import DeleteOptions, WriteOptions
+from trainingjob_sandbox.store.deletion import Propagation
 from trainingjob_sandbox.store.errors import bad_request
 
 Form: TypeAlias = Literal["object", "table", "metadata"]
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 TRUE = ("1", "true", "True")
 
 
@@ -70,9 +73,10 @@ async def delete_options(request: web.Request) -> DeleteOptions:
 def options_of(body: dict[str, Any], request: web.Request) -> DeleteOptions:
     preconditions = body.get("preconditions") or {}
     grace = body.get("gracePeriodSeconds", request.query.get("gracePeriodSeconds"))
-    propagation = body.get("propagationPolicy") or request.query.get("propagationPolicy")
-    if propagation not in (None, "Background", "Foreground", "Orphan"):
-        raise bad_request(f'propagationPolicy: Invalid value: "{propagation}"')
+    given = body.get("propagationPolicy") or request.query.get("propagationPolicy")
+    propagation = next((known for known in get_args(Propagation) if known == given), None)
+    if given and propagation is None:
+        raise bad_request(f'propagationPolicy: Unsupported value: "{given}"')
     return DeleteOptions(
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
@@ -87,8 +91,8 @@ async def json_body(request: web.Request) -> Any:
     raw = await request.read()
     if not raw:
         return {}
-    if "protobuf" in request.content_type or "cbor" in request.content_type:
-        raise ApiError(415, "UnsupportedMediaType", f"{request.content_type} is not understood here; send JSON or YAML")
+    if request.content_type == PROTOBUF:
+        return read_object(raw)
     try:
         return orjson.loads(raw)
     except orjson.JSONDecodeError as error:
