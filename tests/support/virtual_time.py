@@ -1,6 +1,6 @@
 """An event loop whose time jumps: a story of hours runs in milliseconds, the same way each time.
 
-When no task can run, time moves to the next timer. Nothing may wait for a socket, a thread or a process: a loop that has
+When no task can run, time moves to the next timer. Nothing may wait for a socket, a thread or a process: a loop with
 neither a runnable task nor a timer would wait for ever, so it raises instead.
 """
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trainingjob_operator.api import names
+from trainingjob_operator.api.types import StartPolicy
 from trainingjob_operator.core.failure import Cause, first_cause, lost, waits_for_cause
 from trainingjob_operator.core.observed import Observed, Pod
 
@@ -87,10 +88,12 @@ _REPLACED = ("PodReplaced", "a pod of the gang was replaced by another of the sa
 def _with_gaps(observed: Observed, missing: tuple[int, ...]) -> Verdict:
     """Ranks without a pod: not made yet, or gone.
 
-    Before the gang is committed a pod that went is simply made again, unless it is rank 0's: the others may know its
-    address already.
+    Before the gang is committed a pod that went is simply made again. Not so rank 0's where it is made first: then the
+    others know its address already. (Made in parallel, it may well be the one whose creation was cut short.)
     """
-    main_is_gone = 0 in missing and bool(observed.gang)
+    assert observed.job.spec is not None
+    main_first = observed.job.spec.start_policy == StartPolicy.MAIN_NODE_FIRST
+    main_is_gone = main_first and 0 in missing and bool(observed.gang)
     if observed.job.status.gang is None and not main_is_gone:
         return Incomplete(missing)
     if not observed.quorum:
