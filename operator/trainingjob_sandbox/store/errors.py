@@ -85,7 +85,8 @@ def invalid(resource: Resource, name: str, causes: Iterable[Cause], *, kind: str
     details = _about(resource, name, kind or resource.kind) | {
         "causes": [{"reason": cause.reason, "message": cause.message, "field": cause.field} for cause in causes]
     }
-    return ApiError(422, "Invalid", f'{kind_name(resource)} "{name}" is invalid: {text}', details=details)
+    subject = f"{kind or resource.kind}.{resource.group}" if resource.group else kind or resource.kind
+    return ApiError(422, "Invalid", f'{subject} "{name}" is invalid: {text}', details=details)
 
 
 def not_found(resource: Resource, name: str) -> ApiError:

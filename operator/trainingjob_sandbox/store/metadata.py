@@ -107,9 +107,9 @@ def changeable_causes(meta: Mapping[str, Any]) -> list[Cause]:
 
 def _owner_causes(owners: Any) -> list[Cause]:
     causes = [
-        required(f"metadata.ownerReferences[{at}].{name}", "must not be empty")
-        for at, owner in enumerate(owners)
-        for name in ("apiVersion", "kind", "name", "uid")
+        invalid_value(f"metadata.ownerReferences.{name}", "", f"{word} must not be empty")
+        for owner in owners
+        for name, word in (("apiVersion", "version"), ("kind", "kind"), ("name", "name"), ("uid", "uid"))
         if not owner.get(name)
     ]
     if sum(1 for owner in owners if owner.get("controller")) > 1:

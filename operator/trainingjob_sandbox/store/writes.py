@@ -68,7 +68,7 @@ def check_put(kind: Kind, name: str, body: Object) -> None:
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
     if kind.custom and not meta.get("resourceVersion"):
         cause = invalid_value("metadata.resourceVersion", 0, "must be specified for an update")
-        raise invalid(kind.resource, name, [cause])
+        raise invalid(kind.resource, name, [cause], kind=kind.resource.plural)
 
 
 def check_apply(kind: Kind, name: str, namespace: str | None, body: Any, manager: str) -> None:

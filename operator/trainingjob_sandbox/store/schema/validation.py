@@ -55,14 +55,13 @@ def _for_rules(root: dict[str, Any]) -> dict[str, Any]:
 def _faults(value: Any, old: Any, schema: Schema, path: str) -> Iterator[Cause]:
     if old is not ABSENT and (value is old or value == old):
         return
-    name = path if old is ABSENT else path.rpartition(".")[2]
     if value is None and schema.nullable:
         return
-    if mismatch := _type_fault(value, schema, path, name):
+    if mismatch := _type_fault(value, schema, path):
         yield mismatch
         return
     for constraint in schema.constraints:
-        if cause := constraint(value, path, name):
+        if cause := constraint(value, path):
             yield cause
     yield from _combination_faults(value, schema, path)
     if isinstance(value, dict):
@@ -71,7 +70,7 @@ def _faults(value: Any, old: Any, schema: Schema, path: str) -> Iterator[Cause]:
         yield from _list_faults(value, old, schema, path)
 
 
-def _type_fault(value: Any, schema: Schema, path: str, name: str) -> Cause | None:
+def _type_fault(value: Any, schema: Schema, path: str) -> Cause | None:
     if schema.int_or_string:
         wanted: tuple[type, ...] = (int, str)
     elif schema.type in _TYPES:
@@ -84,7 +83,7 @@ def _type_fault(value: Any, schema: Schema, path: str, name: str) -> Cause | Non
         return None
     found = _type_word(value)
     word = "integer,string" if schema.int_or_string else schema.type
-    return invalid_type(path, found, f'{name} in body must be of type {word}: "{found}"')
+    return invalid_type(path, found, f'{path} in body must be of type {word}: "{found}"')
 
 
 def _type_word(value: Any) -> str:
