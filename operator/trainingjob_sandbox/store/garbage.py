@@ -31,7 +31,7 @@ class Ground(Protocol):
 
     def remove(self, ref: Ref, options: DeleteOptions) -> None: ...
 
-    def set_metadata(self, ref: Ref, changed: dict[str, Any]) -> None: ...
+    def write(self, ref: Ref, new: Object) -> None: ...
 
 
 class Collector:
@@ -68,6 +68,7 @@ class Collector:
             looked += 1
             if record := ground.find(ref):
                 self._close(ground, ref, record.object)
+            if record := ground.find(ref):
                 self._judge(ground, ref, record.object)
         return looked
 
@@ -90,7 +91,7 @@ class Collector:
         solid = [owner for owner in present if not self._waits(ground, owner)]
         if solid:
             if len(present) < len(owners):
-                ground.set_metadata(ref, {"ownerReferences": present})
+                ground.write(ref, _with_metadata(judged, "ownerReferences", present))
         elif "deletionTimestamp" not in meta:
             waiting = bool(present) and bool(self._dependents.get(meta["uid"]))
             self._delete(ground, ref, meta["uid"], "Foreground" if waiting else "Background")
@@ -118,12 +119,13 @@ class Collector:
         if record := ground.find(ref):
             owners = metadata_of(record.object).get("ownerReferences") or []
             kept = [owner for owner in owners if owner.get("uid") != owner_uid]
-            ground.set_metadata(ref, {"ownerReferences": kept})
+            ground.write(ref, _with_metadata(record.object, "ownerReferences", kept))
 
     def _drop_finalizer(self, ground: Ground, ref: Ref, finalizer: str) -> None:
         if record := ground.find(ref):
             finalizers = metadata_of(record.object).get("finalizers") or []
-            ground.set_metadata(ref, {"finalizers": [name for name in finalizers if name != finalizer]})
+            kept = [name for name in finalizers if name != finalizer]
+            ground.write(ref, _with_metadata(record.object, "finalizers", kept))
 
     def _delete(self, ground: Ground, ref: Ref, uid: str, propagation: Propagation) -> None:
         ground.remove(ref, DeleteOptions(uid=uid, propagation=propagation))
@@ -141,6 +143,12 @@ class Collector:
         record = ground.find(ref)
         owners = metadata_of(record.object).get("ownerReferences") or [] if record else []
         return any(owner.get("uid") == owner_uid and owner.get("blockOwnerDeletion") for owner in owners)
+
+
+def _with_metadata(found: Object, name: str, values: list[Any]) -> Object:
+    """An object with a list of its metadata replaced; an empty list is left out."""
+    meta = {key: value for key, value in metadata_of(found).items() if key != name}
+    return found | {"metadata": meta | ({name: values} if values else {})}
 
 
 def _owners(record: Record | None) -> list[str]:

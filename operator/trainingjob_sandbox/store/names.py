@@ -5,6 +5,7 @@ Each function returns what is wrong, in an API server's words, or nothing. Never
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from trainingjob_sandbox.store.errors import Cause, invalid_type, invalid_value
 
@@ -23,6 +24,7 @@ _CONFIG_KEY = re.compile(CONFIG_KEY)
 ALLOWED_ANNOTATION_BYTES = 256 * 1024
 
 
+@lru_cache(maxsize=4096)
 def subdomain_complaint(name: str) -> str:
     """What keeps ``name`` from being a DNS subdomain, the usual rule for object names; empty if nothing."""
     if len(name) > 253:
@@ -35,6 +37,7 @@ def subdomain_complaint(name: str) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def label_complaint(name: str) -> str:
     """What keeps ``name`` from being a DNS label, the rule for namespaces, services and containers."""
     if len(name) > 63:
@@ -52,6 +55,7 @@ def undotted_label_complaint(name: str) -> str:
     return "must not contain dots" if "." in name and _SUBDOMAIN.fullmatch(name) else label_complaint(name)
 
 
+@lru_cache(maxsize=4096)
 def env_name_complaint(name: str) -> str:
     if _ENV_NAME.fullmatch(name):
         return ""
@@ -104,6 +108,7 @@ def annotation_causes(annotations: Mapping[str, object]) -> list[Cause]:
     return causes
 
 
+@lru_cache(maxsize=4096)
 def qualified_complaint(key: str) -> str:
     """What keeps ``key`` from being a label or annotation key (``[prefix/]name``)."""
     prefix, slash, name = key.rpartition("/")
@@ -122,6 +127,7 @@ def qualified_complaint(key: str) -> str:
     )
 
 
+@lru_cache(maxsize=4096)
 def _label_value_complaint(value: str) -> str:
     if len(value) > 63:
         return "must be no more than 63 bytes"

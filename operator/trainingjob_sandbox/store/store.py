@@ -7,9 +7,8 @@ hands out are shared and must not be changed.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from random import Random
-from typing import Any, Literal
+from typing import Any
 
 from trainingjob_operator.api.resources import NAMESPACES, PODS, Resource
 from trainingjob_operator.cluster.client import APPLY_PATCH, Object
@@ -22,31 +21,14 @@ from trainingjob_sandbox.store.garbage import Collector, Ref
 from trainingjob_sandbox.store.kinds import Kind
 from trainingjob_sandbox.store.listing import Page, Pages
 from trainingjob_sandbox.store.metadata import Clock, stamp
+from trainingjob_sandbox.store.namespaces import Terminating
+from trainingjob_sandbox.store.options import PLAIN, WriteOptions
 from trainingjob_sandbox.store.patches.patch import patched
 from trainingjob_sandbox.store.record import Change, Record, metadata_of, own_copy
 from trainingjob_sandbox.store.selectors import Matcher, everything, field_matcher, label_matcher
 from trainingjob_sandbox.store.table import Table
 from trainingjob_sandbox.store.watching import Watch
 
-Strictness = Literal["Ignore", "Warn", "Strict"]
-
-
-def unheard(_: str) -> None:
-    """Warnings that nobody asked for."""
-
-
-@dataclass(frozen=True, slots=True)
-class WriteOptions:
-    """What a write request says besides its body. ``warn`` hears of unknown fields that were dropped."""
-
-    manager: str = ""
-    force: bool = False
-    dry_run: bool = False
-    fields: Strictness = "Warn"
-    warn: Callable[[str], None] = unheard
-
-
-PLAIN = WriteOptions()
 AS_USUAL = DeleteOptions()
 
 
@@ -63,7 +45,7 @@ class Store:
         self.version = 0
         self._pages = Pages()
         self._garbage = Collector()
-        self._doomed: dict[str, None] = {}
+        self._terminating = Terminating()
         self.create(NAMESPACES, None, {"metadata": {"name": "default"}})
 
     def get(self, resource: Resource, namespace: str | None, name: str) -> Record:
@@ -222,16 +204,16 @@ class Store:
         deleted namespaces. Returns how many objects were looked at; 0 when there was nothing to do.
         """
         looked = self._garbage.collect(self)
-        for namespace in tuple(self._doomed):
-            looked += self._empty(namespace)
-        return looked + (self._garbage.collect(self) if looked else 0)
+        while emptied := self._terminating.empty(self):
+            looked += emptied + self._garbage.collect(self)
+        return looked
 
     def forget_history(self) -> None:
         """Drop the history of changes: watches that have not read it expire."""
         for table in self.catalog.tables():
             table.forget()
 
-    # What the garbage collector asks for.
+    # What the garbage collector and the emptying of namespaces ask for.
 
     def find(self, ref: Ref) -> Record | None:
         found = self.catalog.by_key(ref.kind)
@@ -241,13 +223,10 @@ class Store:
         kind, _ = self.catalog.existing(ref.kind)
         self.delete(kind.resource, ref.namespace, ref.name, options)
 
-    def set_metadata(self, ref: Ref, changed: dict[str, Any]) -> None:
+    def write(self, ref: Ref, new: Object) -> None:
         kind, table = self.catalog.existing(ref.kind)
         old = table.get(ref.namespace, ref.name)
-        if old is not None:
-            meta = {name: value for name, value in {**metadata_of(old.object), **changed}.items() if value != []}
-            new = old.object | {"metadata": meta}
-            self._commit(kind, table, ref.namespace, old, new, removed=may_go(new))
+        self._commit(kind, table, ref.namespace, old, _renewed(new), removed=may_go(new))
 
     def _rewrite(
         self,
@@ -279,8 +258,7 @@ class Store:
         change = Change(self.version, namespace, old, record, removed)
         table.put(change, new["metadata"]["name"])
         self._garbage.saw(kind.key, change)
-        if kind.resource.plural == "namespaces" and "deletionTimestamp" in new["metadata"] and not removed:
-            self._doomed[new["metadata"]["name"]] = None
+        self._terminating.saw(kind, change)
         if kind.resource.plural == "customresourcedefinitions":
             self._redefine(new, removed)
         return record
@@ -295,30 +273,6 @@ class Store:
             meta = metadata_of(record.object)
             last = record.object | {"metadata": {**meta}}
             self._commit(kind, table, meta.get("namespace", ""), record, last, removed=True)
-
-    def _empty(self, namespace: str) -> int:
-        """Delete what a terminating namespace holds, and the namespace itself once it holds nothing."""
-        deleted = 0
-        spaced = [(kind, table) for kind, table in self.catalog if kind.resource.namespaced]
-        for kind, table in spaced:
-            for record in list(table.all(namespace)):
-                if "deletionTimestamp" not in metadata_of(record.object):
-                    self.delete(kind.resource, namespace, metadata_of(record.object)["name"])
-                    deleted += 1
-        if all(table.is_empty(namespace) for _, table in spaced):
-            del self._doomed[namespace]
-            deleted += self._finish(namespace)
-        return deleted
-
-    def _finish(self, namespace: str) -> int:
-        kind, table = self.catalog.find(NAMESPACES)
-        old = table.get("", namespace)
-        if old is None:
-            return 0
-        spec = {name: value for name, value in (old.object.get("spec") or {}).items() if name != "finalizers"}
-        new = _renewed(old.object | {"spec": spec})
-        self._commit(kind, table, "", old, new, removed=may_go(new))
-        return 1
 
     def _check_namespace(self, kind: Kind, namespace: str, body: Object) -> None:
         if not kind.resource.namespaced:

@@ -4,7 +4,7 @@ Decides each request's checks and merges what the client sent with what only the
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from trainingjob_operator.cluster.client import ApiError, Object
 from trainingjob_sandbox.store.deletion import DeleteOptions
@@ -28,10 +28,8 @@ from trainingjob_sandbox.store.metadata import (
     next_generation,
     spec_changed,
 )
+from trainingjob_sandbox.store.options import WriteOptions
 from trainingjob_sandbox.store.record import metadata_of, own_copy
-
-if TYPE_CHECKING:
-    from trainingjob_sandbox.store.store import WriteOptions
 
 
 def check_type(kind: Kind, body: Any) -> None:
@@ -141,7 +139,7 @@ def terminating(kind: Kind, namespace: str, body: Object) -> ApiError:
     return forbidden(kind.resource, str(metadata_of(body).get("name", "")), why, [cause])
 
 
-def admit_new(kind: Kind, body: Object, options: "WriteOptions") -> Object:
+def admit_new(kind: Kind, body: Object, options: WriteOptions) -> Object:
     """A stamped body as it is stored: completed, and valid. Raises Invalid, BadRequest."""
     if kind.structure is None:
         kind.default(body)
@@ -158,7 +156,7 @@ def admit_new(kind: Kind, body: Object, options: "WriteOptions") -> Object:
     return new
 
 
-def admit_update(kind: Kind, old: Object, body: Object, subresource: str, options: "WriteOptions") -> Object:
+def admit_update(kind: Kind, old: Object, body: Object, subresource: str, options: WriteOptions) -> Object:
     """What an update stores: status and all else never change together. Raises Invalid, BadRequest."""
     meta = carried_over(body["metadata"], metadata_of(old))
     if subresource:
@@ -175,7 +173,7 @@ def admit_update(kind: Kind, old: Object, body: Object, subresource: str, option
     return new
 
 
-def _completed(kind: Kind, old: Object, new: Object, subresource: str, options: "WriteOptions") -> Object:
+def _completed(kind: Kind, old: Object, new: Object, subresource: str, options: WriteOptions) -> Object:
     if kind.structure is not None:
         completed, unknown = kind.structure.complete(new, old)
         _report(kind, unknown, options)
@@ -218,7 +216,7 @@ def _finalizer_causes(old: Object, new: Object) -> list[Any]:
     return [field_forbidden("metadata.finalizers", detail)]
 
 
-def _report(kind: Kind, unknown: list[str], options: "WriteOptions") -> None:
+def _report(kind: Kind, unknown: list[str], options: WriteOptions) -> None:
     """Refuse unknown fields, or say that they were dropped, as the request wants it."""
     if not unknown or options.fields == "Ignore":
         return
