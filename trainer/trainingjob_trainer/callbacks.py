@@ -1,6 +1,7 @@
 """What happens at the trainer's turning points: save, say, stop.
 
-Three Lightning callbacks, each a thin shell over a module that decides: checkpoint.py, progress.py, preemption.py.
+Lightning callbacks, each a thin shell over a module that decides: checkpoint.py, progress.py, preemption.py, and
+the data modules.
 """
 
 import time
@@ -60,6 +61,18 @@ class LastCheckpoint(Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         trainer.save_checkpoint(self.path)
+
+
+class ResumedLoader(Callback):
+    """Asks for the training data again once the checkpoint's progress is known.
+
+    A model that asks for its number of steps in configure_optimizers makes Lightning build the loader before it has
+    restored anything: it would begin the first epoch again.
+    """
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.global_step > 0:
+            trainer.fit_loop._combined_loader = None
 
 
 class StopOnSigterm(Callback):

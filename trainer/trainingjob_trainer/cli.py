@@ -16,7 +16,13 @@ with without_scipy_signal():
 import torch
 
 from trainingjob_trainer import gang, log
-from trainingjob_trainer.callbacks import EpochLine, LastCheckpoint, StopOnSigterm, without_lightnings_sigterm
+from trainingjob_trainer.callbacks import (
+    EpochLine,
+    LastCheckpoint,
+    ResumedLoader,
+    StopOnSigterm,
+    without_lightnings_sigterm,
+)
 from trainingjob_trainer.checkpoint import FOLDER, LAST, AtomicCheckpointIO
 from trainingjob_trainer.cluster import GangEnvironment
 from trainingjob_trainer.data.packed import PackedImages
@@ -141,7 +147,7 @@ class TrainerCLI(LightningCLI):
         """The trainer's arguments that are objects of ours, beside those of the configuration."""
         given = self._get(self.config_init, "trainer")
         path = self.folder / LAST if self.folder else None
-        mine: list[pl.Callback] = [EpochLine(), StopOnSigterm(self.preemption, path)]
+        mine: list[pl.Callback] = [EpochLine(), ResumedLoader(), StopOnSigterm(self.preemption, path)]
         if path is not None and given.enable_checkpointing is not False:
             mine.append(LastCheckpoint(path))
         io = AtomicCheckpointIO(self.folder, owner_of(self.environment))
