@@ -211,7 +211,8 @@ async def test_a_container_without_a_command_says_what_to_do(world: World) -> No
     ids=lambda probe: next(iter(probe)),
 )
 async def test_a_container_is_ready_when_its_probe_says_so(world: World, probe: dict) -> None:
-    serve = "import http.server as h; open('/w/ready','w'); h.HTTPServer(('', 18765), h.SimpleHTTPRequestHandler).serve_forever()"
+    serve = 'import http.server as h; open("/w/ready", "w"); '
+    serve += 'h.HTTPServer(("", 18765), h.SimpleHTTPRequestHandler).serve_forever()'
     container = {
         "readinessProbe": {**probe, "periodSeconds": 1},
         "ports": [{"name": "web", "containerPort": 18765}],
