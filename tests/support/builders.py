@@ -71,6 +71,39 @@ def deleting(rank: int, since: float = 0, attempt: int = 1, **fields: Any) -> Po
     return pod(rank, attempt, deleting_since=after(since), **fields)
 
 
+def live(attempt: int = 1, gang: str | None = None, start: float = 0, **fields: Any) -> Object:
+    """The raw status of a job whose attempt is under way since so many seconds after noon."""
+    began = after(start).isoformat()
+    found = {"attempt": attempt, "attempts": [{"attempt": attempt, "startTime": began}], "startTime": began}
+    return found | ({"gang": gang} if gang else {}) | fields
+
+
+def seen(*pods: Pod, at: float = 60, quorum: bool = True, status: Object | None = None, **fields: Any) -> Observed:
+    """What one pass sees of a job with these fields of its spec."""
+    return Observed(job=job(status=status or live(), **fields), pods=pods, now=after(at), quorum=quorum)
+
+
+def raw_pod(rank: int = 0, attempt: int = 1, *, meta: Object | None = None, **status: Any) -> Object:
+    """A pod of the job as the API server would give it; keyword arguments are fields of its status."""
+    owner = {"apiVersion": names.API_VERSION, "kind": names.KIND, "name": "digits", "uid": UID, "controller": True}
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": names.pod_name("digits", attempt, rank),
+            "namespace": "ml",
+            "uid": f"pod-{attempt}-{rank}",
+            "resourceVersion": "10",
+            "creationTimestamp": "2026-01-01T12:00:00Z",
+            "labels": names.pod_labels("digits", UID, attempt, rank),
+            "ownerReferences": [owner],
+        }
+        | (meta or {}),
+        "spec": {"nodeName": f"node-{rank}"},
+        "status": {"phase": "Pending"} | status,
+    }
+
+
 class World:
     """A job under the eyes of `plan`, pass by pass: statuses are kept, pods are what the test says.
 
