@@ -116,9 +116,12 @@ def _disrupted(pod: Pod, reason: str, what: str, at: datetime) -> Cause:
 
 def _exited(pod: Pod, ended: Exit, observed: Observed) -> Cause:
     spec = observed.job.spec
-    symptom = ended.code == LOST_PEER or bool(_CONNECTION_LOST.search(ended.message))
+    # Only a process that gave up by itself may have lost a peer: what the kernel killed for memory is a cause.
+    symptom = ended.reason == "Error" and (
+        ended.code == LOST_PEER or _CONNECTION_LOST.search(ended.message) is not None
+    )
     return Cause(
-        _failure(pod, "LostPeer" if symptom and ended.reason == "Error" else ended.reason, _last_words(ended)),
+        _failure(pod, "LostPeer" if symptom else ended.reason, _last_words(ended)),
         _end(pod, observed),
         counted=True,
         symptom=symptom,
