@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainingjob_operator.api.resources import PODS, Resource
+from trainingjob_operator.cluster.client import Api
 from trainingjob_sandbox.node import Node
 from trainingjob_sandbox.node.kinds import PodBinding
 from trainingjob_sandbox.store import Store
@@ -30,11 +31,12 @@ class NodeApi(StoreApi):
 
 
 class World:
-    """A store, a way to run nodes on it, and questions about its pods."""
+    """An API server (a store of its own unless one is given), a way to run nodes on it, and questions about pods."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, api: Api | None = None, namespace: str = "default") -> None:
         self.folder = folder
-        self.api = NodeApi(Store(lambda: datetime.now(UTC), random.Random(1)))
+        self.namespace = namespace
+        self.api = api or NodeApi(Store(lambda: datetime.now(UTC), random.Random(1)))
 
     @asynccontextmanager
     async def node(self, **options: Any) -> AsyncIterator[Node]:
@@ -53,7 +55,7 @@ class World:
             await asyncio.wait([task, ready])
 
     async def apply(self, body: Object, resource: Resource = PODS) -> Object:
-        return await self.api.create(resource, "default", body)
+        return await self.api.create(resource, self.namespace, body)
 
     async def run(self, *command: str, **options: Any) -> Object:
         """Applies a pod and waits for its end."""
@@ -63,11 +65,11 @@ class World:
     async def until(self, name: str, holds: Callable[[Object], object]) -> Object:
         """The pod as soon as something is true of it."""
         async with asyncio.timeout(DEADLINE):
-            found = await self.api.get(PODS, "default", name)
+            found = await self.api.get(PODS, self.namespace, name)
             if holds(found):
                 return found
             version = found["metadata"]["resourceVersion"]
-            stream = self.api.watch(PODS, "default", fields=f"metadata.name={name}", resource_version=version)
+            stream = self.api.watch(PODS, self.namespace, fields=f"metadata.name={name}", resource_version=version)
             try:
                 async for event in stream:
                     if holds(event.object):
@@ -80,7 +82,7 @@ class World:
         await eventually(lambda: self._is_gone(name))
 
     async def _is_gone(self, name: str) -> bool:
-        return name not in {item["metadata"]["name"] for item in (await self.api.list(PODS, "default")).items}
+        return name not in {item["metadata"]["name"] for item in (await self.api.list(PODS, self.namespace)).items}
 
     def logs(self, found: Object, container: str = "main", restarts: int = 0) -> str:
         folder = self.folder / "state" / "pods" / found["metadata"]["uid"] / "logs"
