@@ -19,7 +19,7 @@ help: ## Show this list
 
 demo: $(VENV)/.demo ## Train a small model on this machine as a cluster would: two pods, real DDP, no GPU
 	@$(BIN)/python -m trainingjob_trainer prepare digits .trainingjob/datasets/digits
-	@$(BIN)/trainingjob run manifests/examples/digits.yaml --claim datasets=.trainingjob/datasets
+	@$(BIN)/trainingjob run manifests/examples/digits.yaml --claim datasets=.trainingjob/datasets/digits
 
 test: lint ## Run every test (those on a real API server with Go >= 1.26; CI=true allows no skip)
 	@$(BIN)/python tests/support/kubernetes/binaries.py >/dev/null
