@@ -2,10 +2,8 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
-from contextlib import AsyncExitStack
 from pathlib import Path
 
 import click
@@ -66,10 +64,8 @@ def main(
 
 async def run(settings: Settings) -> None:
     """Serve until a signal comes. Our tasks start before kopf does: kopf ends those that it finds started later."""
-    if settings.kubeconfig is not None:
-        os.environ["KUBECONFIG"] = str(settings.kubeconfig)  # kopf's login reads it
-    async with AsyncExitStack() as stack:
-        api = await stack.enter_async_context(connect(load(settings.kubeconfig)))
+    configuration = load(settings.kubeconfig)
+    async with connect(configuration) as api:
         controller = Controller(api, cluster_domain=settings.cluster_domain)
         reflectors = [
             Reflector(api, PODS, controller.pods, namespace=namespace, labels=POD_LABELS)
@@ -80,7 +76,8 @@ async def run(settings: Settings) -> None:
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
         tasks += [asyncio.create_task(_work_when_synced(controller, reflectors, settings.workers))]
-        tasks += [asyncio.create_task(_serve(controller, settings, stop))]
+        registry = handlers.registry(controller.jobs, configuration)
+        tasks += [asyncio.create_task(_serve(registry, settings, stop))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -96,9 +93,9 @@ async def _work_when_synced(controller: Controller, reflectors: list[Reflector],
     await controller.work(workers)
 
 
-async def _serve(controller: Controller, settings: Settings, stop: asyncio.Event) -> None:
+async def _serve(registry: kopf.OperatorRegistry, settings: Settings, stop: asyncio.Event) -> None:
     await kopf.operator(
-        registry=handlers.registry(controller.jobs),
+        registry=registry,
         settings=handlers.settings(),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,

@@ -14,23 +14,39 @@ import kopf
 
 from trainingjob_operator.api import names
 from trainingjob_operator.cluster.cache import JobCache, Key
+from trainingjob_operator.cluster.connect import authorization_headers
 
 logger = logging.getLogger(__name__)
 
 
-def registry(jobs: JobCache) -> kopf.OperatorRegistry:
-    """kopf's registry with our login and our one handler, which feeds ``jobs``."""
+def registry(jobs: JobCache, configuration: Any) -> kopf.OperatorRegistry:
+    """kopf's registry with our login (one configuration for both clients) and our one handler, which feeds ``jobs``."""
     found = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=found)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_via_client(**kwargs)
+    def login(**_: Any) -> kopf.ConnectionInfo:
+        return connection(configuration)
 
     @kopf.on.event(names.GROUP, names.VERSION, "trainingjobs", registry=found)
     def changed(event: Any, **_: Any) -> None:
         take(jobs, event["type"], event["object"])
 
     return found
+
+
+def connection(configuration: Any) -> kopf.ConnectionInfo:
+    """kopf's connection from a kubernetes Configuration; asked for anew whenever the API server answers 401."""
+    authorization = authorization_headers(configuration).get("authorization", "")
+    scheme, _, token = authorization.partition(" ")
+    return kopf.ConnectionInfo(
+        server=configuration.host,
+        ca_path=configuration.ssl_ca_cert,
+        insecure=not configuration.verify_ssl,
+        certificate_path=configuration.cert_file,
+        private_key_path=configuration.key_file,
+        scheme=scheme or None,
+        token=token or None,
+    )
 
 
 def take(jobs: JobCache, kind: str | None, raw: Any) -> None:

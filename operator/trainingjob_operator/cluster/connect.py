@@ -31,13 +31,15 @@ class ConfiguredCredentials:
 
     async def headers(self) -> Mapping[str, str]:
         if time.monotonic() >= self._until:
-            self._headers = await asyncio.to_thread(self._fetch)
+            self._headers = await asyncio.to_thread(authorization_headers, self.configuration)
             self._until = time.monotonic() + TOKEN_SECONDS
         return self._headers
 
-    def _fetch(self) -> dict[str, str]:
-        settings = self.configuration.auth_settings().values()
-        return {s["key"]: s["value"] for s in settings if s["in"] == "header" and s["value"]}
+
+def authorization_headers(configuration: Any) -> dict[str, str]:
+    """What authenticates a request now; may read a file or run an exec plugin."""
+    settings = configuration.auth_settings().values()
+    return {s["key"]: s["value"] for s in settings if s["in"] == "header" and s["value"]}
 
 
 def load(kubeconfig: Path | None) -> Any:
