@@ -116,6 +116,31 @@ def sandbox(claims: tuple[tuple[str, Path], ...], gpus: int | None, home: Path, 
 
 
 @main.command()
+@click.option(
+    "--kubeconfig",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="The cluster to join. Default: $KUBECONFIG, else ~/.kube/config.",
+)
+@click.option("--name", default="sandbox", show_default=True, help="Name of the node.")
+@CLAIM
+@GPUS
+@HOME
+def node(
+    kubeconfig: Path | None, name: str, claims: tuple[tuple[str, Path], ...], gpus: int | None, home: Path
+) -> None:
+    """Join this machine to a cluster as a node whose pods are processes, until Ctrl-C. For tests.
+
+    The cluster's pods run here with this Python environment, as you: join no cluster whose users you do not trust.
+    """
+    from trainingjob_cli import serve
+    from trainingjob_sandbox.sandbox import Options
+
+    _quiet_logging()
+    options = Options(home=home.resolve(), claims=dict(claims), gpus=gpus)
+    asyncio.run(serve.node_until_interrupted(kubeconfig, name, options, click.echo))
+
+
+@main.command()
 @FILE
 @NAMESPACE
 @click.option("--attempt", type=click.IntRange(min=1), default=1, show_default=True, help="Number of the attempt.")

@@ -45,12 +45,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A running sandbox: its API, a KUBECONFIG for everything else, and where the operator logs."""
+    """A running sandbox: its API, and a KUBECONFIG for everything else.
+
+    Beside the KUBECONFIG lie operator.log and operator.pid.
+    """
 
     api: HttpApi
     kubeconfig: Path
-    operator_log: Path
-    operator: "OperatorProcess"
 
 
 @asynccontextmanager
@@ -65,14 +66,16 @@ async def sandbox(options: Options) -> AsyncIterator[Sandbox]:
             kubeconfig.write_bytes(orjson.dumps(server.kubeconfig()))
             async with connect(load(kubeconfig)) as api:
                 await api.create(CRDS, None, crd())
-                async with _running_node(api, options, state), _running_operator(kubeconfig, state) as operator:
-                    yield Sandbox(api, kubeconfig, state / "operator.log", operator)
+                async with running_node(api, options, state), _running_operator(kubeconfig, state):
+                    yield Sandbox(api, kubeconfig)
 
 
 @asynccontextmanager
-async def _running_node(api: HttpApi, options: Options, state: Path) -> AsyncIterator[Node]:
+async def running_node(api: HttpApi, options: Options, state: Path, name: str = "sandbox") -> AsyncIterator[Node]:
+    """A node that runs the pods of an API server, and ends them in the end."""
     node = Node(
         api,
+        name=name,
         state_dir=state / "node",
         claims_root=options.home / "claims",
         claims=options.claims,
@@ -94,11 +97,10 @@ async def _running_node(api: HttpApi, options: Options, state: Path) -> AsyncIte
 
 
 @asynccontextmanager
-async def _running_operator(kubeconfig: Path, state: Path) -> AsyncIterator["OperatorProcess"]:
-    operator = OperatorProcess(kubeconfig, state / "operator.log")
-    task = asyncio.create_task(operator.run())
+async def _running_operator(kubeconfig: Path, state: Path) -> AsyncIterator[None]:
+    task = asyncio.create_task(OperatorProcess(kubeconfig, state / "operator.log").run())
     try:
-        yield operator
+        yield
     finally:
         task.cancel()
         with suppress(asyncio.CancelledError):
@@ -111,7 +113,7 @@ class OperatorProcess:
     def __init__(self, kubeconfig: Path, log: Path) -> None:
         self._argv = [sys.executable, "-m", "trainingjob_operator", "--kubeconfig", str(kubeconfig)]
         self._log = log
-        self.pid: int | None = None
+        self._pid_file = log.with_suffix(".pid")
 
     async def run(self) -> None:
         """Keep it running until cancelled; then it has two seconds to end."""
@@ -120,7 +122,7 @@ class OperatorProcess:
                 process = await asyncio.create_subprocess_exec(
                     *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
                 )
-            self.pid = process.pid
+            self._pid_file.write_text(f"{process.pid}\n")
             try:
                 code = await process.wait()
             finally:
