@@ -49,6 +49,14 @@ def one_process(volumes: Callable[[], Volumes]) -> Run:
     return _undisturbed(example("digits.yaml", numNodes=1), volumes())
 
 
+@pytest.fixture(scope="session")
+def misconfigured(volumes: Callable[[], Volumes]) -> Run:
+    """The same job in one process, with a field that does not exist."""
+    spec = example("digits.yaml", numNodes=1)
+    spec["run"]["trainer"]["config"]["trainer"] = {"max_epoch": 10}
+    return _undisturbed(spec, volumes())
+
+
 def _undisturbed(spec: dict[str, Any], mounts: Volumes) -> Run:
     with running(spec, mounts) as pods:
         return finish(pods, mounts)

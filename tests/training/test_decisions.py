@@ -1,0 +1,82 @@
+"""The trainer's small decisions: exit codes, when ranks agree, how progress is worded."""
+
+import sys
+from subprocess import run
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from trainingjob_trainer.errors import ConfigurationError, PreemptedError, SupersededError
+from trainingjob_trainer.exit_codes import exit_code
+from trainingjob_trainer.local_ranks import pod_exit_code
+from trainingjob_trainer.preemption import MAX_STEPS, Rhythm, steps_until_next
+from trainingjob_trainer.progress import epoch_line, held_out, samples_in
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("no"), 2),
+        (PreemptedError(7, None), 143),
+        (SupersededError("no"), 1),
+        (ValueError("Connection reset by peer"), 1),
+        (RuntimeError("shape mismatch"), 1),
+        (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer"), 75),
+        (torch.distributed.DistBackendError("NCCL error: remote process exited"), 75),
+        (torch.distributed.DistNetworkError("The client socket has timed out after 30000ms"), 75),
+        (torch.distributed.DistNetworkError("port: 29500, Address already in use"), 1),
+    ],
+)
+def test_an_ending_has_its_exit_code(error: Exception, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_an_error_that_a_library_wrapped_keeps_its_exit_code() -> None:
+    outer = RuntimeError("training failed")
+    outer.__cause__ = RuntimeError("gloo/transport/tcp/pair.cc Connection closed by peer")
+    assert exit_code(outer) == 75
+
+
+@pytest.mark.parametrize(
+    ("codes", "pod"), [([0, 0], 0), ([75, 1], 1), ([75, -9], 137), ([0, 75], 75), ([2, 1], 2), ([143, 143], 143)]
+)
+def test_a_pod_ends_like_its_first_process_with_a_cause_of_its_own(codes: list[int], pod: int) -> None:
+    assert pod_exit_code(codes) == pod
+
+
+@given(st.floats(min_value=0, max_value=1000))
+def test_ranks_agree_about_once_a_second(seconds_per_step: float) -> None:
+    steps = steps_until_next(seconds_per_step)
+    assert 1 <= steps <= MAX_STEPS
+    assert steps == 1 or steps * seconds_per_step <= 1
+
+
+def test_ranks_of_unlike_speed_agree_after_the_same_steps() -> None:
+    fast, slow = Rhythm(), Rhythm()
+    for rhythm in (fast, slow):
+        assert rhythm.is_due(1)
+        rhythm.advance(1, slowest=0.25)
+    assert fast.next_step == slow.next_step == 5
+
+
+def test_an_epochs_line_is_plain() -> None:
+    line = epoch_line(3, 10, 66, {"val_acc": 0.97222, "train_loss": 0.1}, 5210.4)
+    assert line == "epoch 3/10, step 66: train_loss=0.1 val_acc=0.9722, 5210 samples/s"
+    assert epoch_line(3, -1, 66, {}, None) == "epoch 3, step 66: no metrics logged"
+
+
+def test_accuracy_comes_first_in_the_result() -> None:
+    assert list(held_out({"val_loss": 1.0, "train_loss": 2.0, "val_acc": 0.5})) == ["val_acc", "val_loss"]
+
+
+def test_samples_are_counted_in_any_shape_of_batch() -> None:
+    images = torch.zeros(8, 3)
+    assert [samples_in(batch) for batch in (images, (images, 1), {"x": [images]}, "text", [])] == [8, 8, 8, 0, 0]
+
+
+def test_importing_the_trainer_imports_neither_torch_nor_kopf() -> None:
+    modules = "trainingjob_trainer, trainingjob_trainer.__main__, trainingjob_trainer.local_ranks"
+    check = f"import sys, {modules}; sys.exit(bool({{'torch', 'kopf', 'numpy'}} & set(sys.modules)))"
+    assert run([sys.executable, "-c", check], check=False).returncode == 0
