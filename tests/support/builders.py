@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from trainingjob_operator.api import names
+from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.core.observed import Exit, Job, Observed, Pod, job_from
 from trainingjob_operator.core.plan import Plan, plan
 
@@ -76,6 +77,13 @@ def live(attempt: int = 1, gang: str | None = None, start: float = 0, **fields: 
     began = after(start).isoformat()
     found = {"attempt": attempt, "attempts": [{"attempt": attempt, "startTime": began}], "startTime": began}
     return found | ({"gang": gang} if gang else {}) | fields
+
+
+def status(*conditions: str, true: str = "True", message: str = "", **fields: Any) -> TrainingJobStatus:
+    """A status in which the named conditions are true; keyword arguments are camelCase fields."""
+    common = {"status": true, "reason": "Why", "message": message, "lastTransitionTime": NOON.isoformat()}
+    found = [{"type": kind} | common for kind in conditions]
+    return TrainingJobStatus.model_validate({"conditions": found} | fields)
 
 
 def seen(*pods: Pod, at: float = 60, quorum: bool = True, status: Object | None = None, **fields: Any) -> Observed:
