@@ -42,12 +42,13 @@ class Volumes:
 
 @dataclass
 class Pod:
-    """A started pod: its first process, leader of a group of its own, and the files of what it prints."""
+    """A started pod: its first process, leader of a group of its own, the files of what it prints, the main port."""
 
     process: subprocess.Popen[bytes]
     stdout: Path
     stderr: Path
     reason: Path
+    port: int
 
     @property
     def lines(self) -> list[str]:
@@ -58,6 +59,11 @@ class Pod:
     def errors(self) -> str:
         """Standard error so far."""
         return self.stderr.read_text()
+
+    def listens(self) -> bool:
+        """Whether somebody listens on the gang's main port."""
+        with socket.socket() as caller:
+            return caller.connect_ex(("127.0.0.1", self.port)) == 0
 
     def ended(self) -> int:
         """Wait for the end; returns the exit code, 128 + N when killed by signal N, as a container's."""
@@ -108,6 +114,7 @@ def _write_files(job: Job, volumes: Volumes) -> None:
 
 
 def _start(job: Job, volumes: Volumes, attempt: int, rank: int) -> Pod:
+    assert job.spec is not None
     variables = _variables(job, volumes, attempt, rank)
     files = [volumes.workspace / f"{attempt}-{rank}.{kind}" for kind in ("stdout", "stderr", "reason")]
     for file in files:
@@ -124,7 +131,7 @@ def _start(job: Job, volumes: Volumes, attempt: int, rank: int) -> Pod:
             stderr=stderr,
             start_new_session=True,
         )
-    return Pod(process, *files)
+    return Pod(process, *files, job.spec.master_port)
 
 
 def _variables(job: Job, volumes: Volumes, attempt: int, rank: int) -> dict[str, str]:

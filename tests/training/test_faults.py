@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from support.eventually import eventually
 from support.pods import Volumes, example, running
 from support.training import Run, finish
 from trainingjob_trainer.resume import inspect
@@ -79,6 +80,13 @@ def test_the_interrupted_job_learns_exactly_what_an_undisturbed_one_does(complet
     assert completed.epochs[10] == two_pods.epochs[10]
     assert completed.volumes.output is not None
     assert inspect(completed.volumes.output / "checkpoints" / "last.ckpt").step == 220
+
+
+def test_sigterm_ends_a_pod_that_waits_for_its_peers(volumes: Callable[[], Volumes]) -> None:
+    with running(example("digits.yaml"), volumes(), nodes=1) as (pod,):
+        eventually("rank 0 waits in the rendezvous", pod.listens)
+        pod.process.terminate()
+        assert pod.ended() == 143
 
 
 def _attempt(number: int, mounts: Volumes) -> Run:
