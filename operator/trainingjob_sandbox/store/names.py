@@ -82,7 +82,7 @@ def label_causes(labels: Mapping[str, object]) -> list[Cause]:
         return []
     field = "metadata.labels"
     typed = [
-        invalid_type(field, type(value).__name__, "must be a string")
+        invalid_type(field, type(value).__name__, "must be a string; quote it")
         for value in labels.values()
         if type(value) is not str
     ]

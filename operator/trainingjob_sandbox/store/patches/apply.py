@@ -95,8 +95,13 @@ def _conflicts(
         (entry, path)
         for entry in others
         for path in shared_leaves(wanted, entry["fieldsV1"])
-        if value_at(live, path, shape) != value_at(applied, path, shape)
+        if _differ(value_at(live, path, shape), value_at(applied, path, shape))
     ]
+
+
+def _differ(live: Any, wanted: Any) -> bool:
+    """Whether applying would change what is there; an empty map asks only that there is one."""
+    return bool(live != wanted) and not (wanted == {} and isinstance(live, dict))
 
 
 def _conflict(taken: list[tuple[Object, Path]]) -> ApiError:
