@@ -18,7 +18,8 @@ from trainingjob_sandbox.node import syscalls
 class Root:
     """A root folder under construction.
 
-    ``_machine`` holds the paths below which the machine's own files show, ``_ours`` those where new names may be made.
+    ``_machine`` holds the paths below which the machine's own files show, ``_ours`` those where new names may be made
+    (a path in both is ours: something was put over the machine's).
     """
 
     def __init__(self, folder: str) -> None:
@@ -84,7 +85,6 @@ class Root:
         if path == "/":
             # Else binding the folder that holds this root would bind the root into itself.
             syscalls.mount("", self.folder, flags=syscalls.MS_UNBINDABLE)
-        self._machine.discard(path)
         self._ours.add(path)
         with os.scandir(covered) as entries:
             for entry in entries:
@@ -103,8 +103,7 @@ class Root:
         except FileNotFoundError:
             # It went away between listing and binding, as files in /tmp do.
             return
-        if path not in self._ours:
-            self._machine.add(path)
+        self._machine.add(path)
 
 
 def enter(root: str, hostname: str, mounts: Sequence[Mapping[str, Any]], folder: str) -> None:

@@ -57,11 +57,16 @@ async def test_a_killed_launcher_takes_its_container_with_it(world: World) -> No
             return world.logs(made) != ""
 
         await eventually(said)
-        _, launcher = map(int, world.logs(made).split())
+        main, launcher = map(int, world.logs(made).split())
         os.kill(launcher, signal.SIGKILL)
         ended = await world.until("p", lambda found: found["status"]["phase"] == "Failed")
 
         assert ended["status"]["containerStatuses"][0]["state"]["terminated"]["exitCode"] == 137
+
+        async def gone() -> bool:
+            return not Path(f"/proc/{main}").exists()  # noqa: ASYNC240
+
+        await eventually(gone)
 
 
 class Stormy(NodeApi):

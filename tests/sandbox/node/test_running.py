@@ -108,6 +108,17 @@ async def test_a_deleted_pod_that_ignores_sigterm_is_killed_after_its_grace_peri
         assert not is_alive(pid)
 
 
+async def test_a_shorter_grace_period_takes_the_place_of_a_longer_one(world: World) -> None:
+    async with world.node():
+        made = await world.apply(shell(f"trap '' TERM; {FOREVER}"))
+        await world.until("p", is_running)
+        await written(world, made)
+        await world.api.delete(PODS, "default", "p", grace_seconds=3600)
+        await world.api.delete(PODS, "default", "p", grace_seconds=1)
+
+        await world.until_gone("p")
+
+
 async def test_a_pod_object_that_vanishes_takes_its_processes_with_it(world: World) -> None:
     async with world.node():
         made = await world.apply(shell(f"trap '' TERM; echo $$$$; {FOREVER}"))
