@@ -125,7 +125,7 @@ class World:
 
     @property
     def status(self) -> Any:
-        return job_from(self.raw).status
+        return TrainingJobStatus.model_validate(self.raw["status"])
 
     def with_pods(self, *pods: Pod) -> "World":
         self.pods = pods
