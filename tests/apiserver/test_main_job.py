@@ -1,0 +1,155 @@
+"""The main job, as a user does it with kubectl, on the sandbox and on a real API server."""
+
+import os
+import re
+import signal
+from pathlib import Path
+
+import pytest
+
+from support.arena import EXAMPLES, ROOT, Arena
+from support.eventually import eventually
+
+pytestmark = [pytest.mark.training, pytest.mark.real_api]
+DIGITS = str(EXAMPLES / "digits.yaml")
+
+
+def test_a_trainingjob_trains_and_tells_how_it_goes(arena: Arena, ns: str) -> None:
+    arena.kubectl("apply", "-n", ns, "-f", DIGITS)
+    arena.kubectl("wait", "-n", ns, "--for=condition=Complete", "tj/digits", "--timeout=120s")
+
+    log = arena.kubectl("logs", "-n", ns, "digits-1-0")
+    assert "rank 0 of 2" in log
+    assert "rank 1 of 2" in arena.kubectl("logs", "-n", ns, "digits-1-1")
+    accuracy = re.findall(r"^val_acc=([0-9.]+)", log, re.MULTILINE)
+    assert float(accuracy[-1]) >= 0.95
+
+    header, row = arena.kubectl("get", "trainingjobs", "-n", ns).splitlines()
+    assert header.split() == ["NAME", "STATE", "NODES", "RESTARTS", "AGE"]
+    assert row.split()[:4] == ["digits", "Succeeded", "2/2", "0"]
+    wide = arena.kubectl("get", "tj", "-n", ns, "-o", "wide").splitlines()
+    assert wide[0].split() == ["NAME", "STATE", "NODES", "RESTARTS", "AGE", "ATTEMPT", "REASON", "IMAGE"]
+    assert "AllPodsSucceeded" in wide[1]
+
+    arena.kubectl("delete", "-n", ns, "tj", "digits")
+    eventually("nothing of the job is left", lambda: _children(arena, ns) == [])
+
+
+def _children(arena: Arena, ns: str) -> list[str]:
+    kinds = "pods,services,configmaps,networkpolicies"
+    found = arena.cluster.get(kinds, "-n", ns, "-l", "trainingjob.dev/job=digits")
+    return [item["metadata"]["name"] for item in found["items"]]
+
+
+def test_explain_teaches_the_launchers(arena: Arena, ns: str) -> None:
+    text = arena.kubectl("explain", "tj.spec.run")
+
+    for launcher in ("trainer", "python", "fabric", "torchrun", "command"):
+        assert re.search(rf"^\s+{launcher}\t", text, re.MULTILINE), text
+    assert "static rendezvous" in " ".join(text.split())
+
+
+def test_a_killed_rank_restarts_the_gang_which_resumes_from_its_checkpoint(arena: Arena, ns: str) -> None:
+    arena.kubectl("apply", "-n", ns, "-f", "-", stdin=_longer(Path(DIGITS).read_text()))
+    eventually("a checkpoint was written", lambda: "epoch 3/" in _log(arena, ns, "digits-1-0"))
+
+    os.kill(_training_process(ns, "digits-1-1"), signal.SIGKILL)
+    status = arena.until_state("digits", ns, "Succeeded")
+
+    assert (status["restarts"], status["attempt"]) == (1, 2)
+    failure = status["attempts"][0]["firstFailure"]
+    assert (failure["rank"], failure["pod"], failure["exitCode"]) == (1, "digits-1-1", 137)
+    assert "resuming from" in _log(arena, ns, "digits-2-0")
+
+
+def _longer(manifest: str) -> str:
+    """The same job with enough epochs to be killed in the middle."""
+    return manifest.replace("max_epochs: 10", "max_epochs: 25")
+
+
+def _log(arena: Arena, ns: str, pod: str) -> str:
+    return arena.cluster.try_kubectl("logs", "-n", ns, pod).stdout
+
+
+def _training_process(ns: str, pod: str) -> int:
+    """The pod's process: the one whose environment says so and that is a Python of its own."""
+    job, attempt, rank = pod.rsplit("-", 2)
+    wanted = {
+        f"TRAININGJOB_NAMESPACE={ns}",
+        f"TRAININGJOB_NAME={job}",
+        f"TRAININGJOB_ATTEMPT={attempt}",
+        f"NODE_RANK={rank}",
+    }
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            environment = set((process / "environ").read_text(errors="replace").split("\0"))
+            arguments = (process / "cmdline").read_text().split("\0")
+        except OSError:
+            continue
+        if wanted <= environment and "trainingjob_trainer" in arguments:
+            found.append(int(process.name))
+    return min(found)
+
+
+@pytest.mark.parametrize("moment", ["it creates the pods", "the job runs"])
+def test_a_killed_operator_comes_back_and_the_job_succeeds(arena: Arena, ns: str, moment: str) -> None:
+    arena.kubectl("apply", "-n", ns, "-f", DIGITS)
+    if moment == "the job runs":
+        arena.until_state("digits", ns, "Running")
+    else:
+        eventually(
+            "the first pod is there", lambda: "digits-1-0" in arena.kubectl("get", "pods", "-n", ns, "-o", "name")
+        )
+
+    arena.kill_operator()
+    status = arena.until_state("digits", ns, "Succeeded")
+
+    assert (status["restarts"], status["attempt"]) == (0, 1)
+    assert arena.kubectl("get", "pods", "-n", ns, "-o", "name").split() == ["pod/digits-1-0", "pod/digits-1-1"]
+    started = [e for e in arena.cluster.get("events", "-n", ns)["items"] if e["reason"] == "AttemptStarted"]
+    assert len(started) <= 1
+
+
+@pytest.mark.parametrize("example", ["lightning-script", "fabric-script", "torchrun-script"])
+def test_every_example_succeeds(arena: Arena, ns: str, example: str) -> None:
+    arena.kubectl("apply", "-n", ns, "-f", str(EXAMPLES / f"{example}.yaml"))
+
+    status = arena.until_state(example, ns, "Succeeded")
+
+    assert status["restarts"] == 0
+
+
+def test_suspending_ends_the_pods_and_resuming_starts_a_new_attempt(arena: Arena, ns: str) -> None:
+    arena.kubectl("apply", "-n", ns, "-f", "-", stdin=_longer(Path(DIGITS).read_text()))
+    arena.until_state("digits", ns, "Running")
+
+    arena.kubectl("patch", "-n", ns, "tj", "digits", "--type=merge", "-p", '{"spec":{"suspend":true}}')
+    arena.until_state("digits", ns, "Suspended")
+    arena.kubectl("patch", "-n", ns, "tj", "digits", "--type=merge", "-p", '{"spec":{"suspend":false}}')
+    status = arena.until_state("digits", ns, "Succeeded")
+
+    assert (status["restarts"], status["attempt"]) == (0, 2)
+
+
+BAD = sorted((ROOT / "tests" / "api" / "bad").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", BAD, ids=lambda path: path.stem)
+def test_a_broken_job_is_refused_with_the_fields_path(arena: Arena, ns: str, path: Path) -> None:
+    """At once by the API server where the schema decides, else by the controller with condition Failed."""
+    lines = path.read_text().splitlines()
+    expected = lines[0].removeprefix("# expect:").strip()
+    by_schema = lines[1].strip() == "# refused-by: schema"
+
+    answer = arena.cluster.try_kubectl("apply", "-n", ns, "-f", str(path))
+
+    if by_schema:
+        assert answer.returncode != 0
+        assert expected in answer.stderr
+    else:
+        assert answer.returncode == 0, answer.stderr
+        name = arena.cluster.get("tj", "-n", ns)["items"][0]["metadata"]["name"]
+        status = arena.until_state(name, ns, "Failed")
+        assert status["reason"] == "InvalidSpec"
+        assert expected in next(c["message"] for c in status["conditions"] if c["type"] == "Failed")
