@@ -3,12 +3,16 @@
 The schema's own defaults (numNodes: 1, ...) stand in types.py; here is what depends on several fields.
 """
 
+import re
 from decimal import Decimal
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.types import TrainingJobSpec
 
 _SUFFIXES = {
+    "": Decimal(1),
+    "n": Decimal("1e-9"),
+    "u": Decimal("1e-6"),
     "m": Decimal("0.001"),
     "k": Decimal(10**3),
     "M": Decimal(10**6),
@@ -23,6 +27,9 @@ _SUFFIXES = {
     "Pi": Decimal(2**50),
     "Ei": Decimal(2**60),
 }
+_QUANTITY = re.compile(
+    r"(?P<number>[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+))((?P<exponent>[eE][+-]?[0-9]{1,2})|(?P<suffix>[numkMGTPE]|[KMGTPE]i))?"
+)
 
 
 def processes(spec: TrainingJobSpec) -> int:
@@ -48,10 +55,7 @@ def threads(spec: TrainingJobSpec) -> int | None:
 
 def quantity(value: int | str) -> Decimal:
     """A Kubernetes quantity as a number (``500m`` is 0.5). ValueError if it is none."""
-    text = str(value)
-    suffix = next((s for s in sorted(_SUFFIXES, key=len, reverse=True) if text.endswith(s)), "")
-    number = text.removesuffix(suffix)
-    try:
-        return Decimal(number) * _SUFFIXES.get(suffix, Decimal(1))
-    except ArithmeticError as error:
-        raise ValueError(f"{text!r} is not a quantity such as 500m, 2 or 16Gi") from error
+    match = _QUANTITY.fullmatch(str(value))
+    if match is None:
+        raise ValueError(f"{str(value)!r} is not a quantity such as 500m, 2 or 16Gi")
+    return Decimal(match["number"] + (match["exponent"] or "")) * _SUFFIXES[match["suffix"] or ""]
