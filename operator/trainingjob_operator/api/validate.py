@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import yaml
 from pydantic import ValidationError
 
@@ -32,7 +33,10 @@ def parse_spec(name: str, spec: object) -> TrainingJobSpec | tuple[Problem, ...]
     """The spec of the job called ``name`` as a value, or everything that is wrong with it."""
     found = list(_name(name))
     try:
-        parsed = TrainingJobSpec.model_validate(spec)
+        # As strict as the API server: "2" is no integer, "yes" no boolean.
+        parsed = TrainingJobSpec.model_validate_json(orjson.dumps(spec), strict=True)
+    except TypeError as error:
+        return (*found, Problem("spec", f"holds something that JSON cannot say: {error}"))
     except ValidationError as error:
         return tuple(found + [_problem(detail) for detail in error.errors(include_url=False)])
     found += problems(parsed)
@@ -63,14 +67,19 @@ def unknown_fields(schema: Mapping[str, Any], value: object, path: str = "") -> 
     return [found for pair in pairs for found in unknown_fields(*pair)]
 
 
+# Where pydantic would speak of Python's types.
+_OBJECT_EXPECTED = dict.fromkeys(("model_type", "dict_type"), "must be an object with fields")
+
+
 def _problem(detail: Mapping[str, Any]) -> Problem:
     path = "spec"
     for part in detail["loc"]:
         path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    if detail["type"] == "missing":
+    if detail["type"] == "missing" or detail["input"] is None:
         return Problem(path, "is required")
     given = f", but it is {detail['input']!r:.80}" if not isinstance(detail["input"], dict | list) else ""
-    return Problem(path, detail["msg"][0].lower() + detail["msg"][1:] + given)
+    sentence = _OBJECT_EXPECTED.get(detail["type"], detail["msg"][0].lower() + detail["msg"][1:])
+    return Problem(path, sentence + given)
 
 
 def _name(name: str) -> Iterator[Problem]:
