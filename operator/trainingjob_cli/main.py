@@ -88,10 +88,10 @@ def run(
     _quiet_logging()
     options = Options(home=home.resolve(), claims=dict(claims), gpus=gpus)
     try:
-        succeeded = asyncio.run(runner.run(documents, options, click.echo, watch=watch, logs=logs))
+        succeeded = asyncio.run(runner.interruptible(documents, options, click.echo, watch=watch, logs=logs))
     except runner.RunError as error:
         raise click.ClickException(str(error)) from error
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, asyncio.CancelledError):
         click.echo("stopped; nothing is left running", err=True)
         sys.exit(130)
     sys.exit(0 if succeeded else 1)

@@ -1,6 +1,7 @@
 """`trainingjob run`: a sandbox, the file's objects, the jobs to their end, and what came of them."""
 
 import asyncio
+import signal
 from collections.abc import Callable
 
 from trainingjob_cli.documents import Documents, Object
@@ -16,6 +17,14 @@ Say = Callable[[str], None]
 
 class RunError(Exception):
     """The file's objects cannot be created; the message is for the user."""
+
+
+async def interruptible(documents: Documents, options: Options, say: Say, *, watch: bool, logs: bool) -> bool:
+    """`run`, which SIGTERM ends as Ctrl-C does."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(documents, options, say, watch=watch, logs=logs)
 
 
 async def run(documents: Documents, options: Options, say: Say, *, watch: bool, logs: bool) -> bool:

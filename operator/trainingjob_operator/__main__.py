@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 import sys
 from pathlib import Path
 
@@ -63,7 +62,11 @@ def main(
 
 
 async def run(settings: Settings) -> None:
-    """Serve until a signal comes. Our tasks start before kopf does: kopf ends those that it finds started later."""
+    """Serve until a signal comes, which kopf waits for.
+
+    All our long tasks start before kopf does: at its end it waits five seconds for every task that it finds started
+    later, and then cancels it.
+    """
     configuration = load(settings.kubeconfig)
     async with connect(configuration) as api:
         controller = Controller(api, cluster_domain=settings.cluster_domain)
@@ -71,36 +74,30 @@ async def run(settings: Settings) -> None:
             Reflector(api, PODS, controller.pods, namespace=namespace, labels=POD_LABELS)
             for namespace in settings.namespaces or (None,)
         ]
-        stop = asyncio.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
         tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
-        tasks += [asyncio.create_task(_work_when_synced(controller, reflectors, settings.workers))]
+        tasks += [asyncio.create_task(_work_when_synced(controller, reflectors)) for _ in range(settings.workers)]
         registry = handlers.registry(controller.jobs, configuration)
-        tasks += [asyncio.create_task(_serve(registry, settings, stop))]
+        tasks += [asyncio.create_task(_serve(registry, settings))]
         try:
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            stop.set()
             await _end(tasks)
 
 
-async def _work_when_synced(controller: Controller, reflectors: list[Reflector], workers: int) -> None:
+async def _work_when_synced(controller: Controller, reflectors: list[Reflector]) -> None:
     """Look at jobs only once the pods are known: otherwise every job would ask the API server for its own."""
     for reflector in reflectors:
         await reflector.synced.wait()
-    logger.info("watching: %d pods known", len(controller.pods))
-    await controller.work(workers)
+    await controller.work()
 
 
-async def _serve(registry: kopf.OperatorRegistry, settings: Settings, stop: asyncio.Event) -> None:
+async def _serve(registry: kopf.OperatorRegistry, settings: Settings) -> None:
     await kopf.operator(
         registry=registry,
         settings=handlers.settings(),
         clusterwide=not settings.namespaces,
         namespaces=settings.namespaces,
         standalone=True,
-        stop_flag=stop,
         liveness_endpoint=f"http://0.0.0.0:{settings.liveness_port}/healthz" if settings.liveness_port else None,
     )
 

@@ -4,7 +4,6 @@ A pass is level-triggered: it does not know what woke it, and doing it once more
 here and become a later pass.
 """
 
-import asyncio
 import logging
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -45,11 +44,9 @@ class Controller:
         self._refusals: dict[Key, Blocked] = {}
         self._reported: dict[Key, datetime] = {}
 
-    async def work(self, workers: int) -> None:
-        """Run so many workers until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            for _ in range(workers):
-                group.create_task(self.queue.work(self.reconcile))
+    async def work(self) -> None:
+        """One worker, until cancelled."""
+        await self.queue.work(self.reconcile)
 
     async def reconcile(self, key: Key) -> None:
         """One pass, whatever happens in it; what fails is tried again with a growing delay."""

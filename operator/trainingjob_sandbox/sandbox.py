@@ -25,6 +25,7 @@ from trainingjob_operator.cluster.client import HttpApi
 from trainingjob_operator.cluster.connect import connect, load
 from trainingjob_sandbox.apiserver import serve
 from trainingjob_sandbox.node import Node
+from trainingjob_sandbox.node.syscalls import PR_SET_PDEATHSIG, prctl
 from trainingjob_sandbox.store import Store
 
 logger = logging.getLogger(__name__)
@@ -120,7 +121,12 @@ class OperatorProcess:
         while True:
             with self._log.open("ab") as log:
                 process = await asyncio.create_subprocess_exec(
-                    *self._argv, stdin=asyncio.subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    *self._argv,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    start_new_session=True,
+                    preexec_fn=_die_with_parent,
                 )
             self._pid_file.write_text(f"{process.pid}\n")
             try:
@@ -130,6 +136,12 @@ class OperatorProcess:
                     await _stop(process)
             logger.warning("the operator ended with exit code %s: starting it again", code)
             await asyncio.sleep(RESTART_SECONDS)
+
+
+def _die_with_parent() -> None:
+    """A sandbox that is killed takes its operator along (where the kernel can; elsewhere only an orderly end does)."""
+    if sys.platform == "linux":
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -250,7 +250,7 @@ class Stage:
         async def work() -> None:
             for reflector in reflectors:
                 await reflector.synced.wait()
-            await controller.work(2)
+            await asyncio.gather(*(controller.work() for _ in range(2)))
 
         self._tasks.append(asyncio.create_task(work()))
 
