@@ -14,8 +14,7 @@ from pydantic.config import JsonDict
 class Model(BaseModel):
     """A frozen API value. Python attributes are snake_case, the wire is camelCase."""
 
-    # Strict, as an API server is: "2" is no number and "yes" no boolean.
-    model_config = ConfigDict(frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True, extra="ignore")
 
     def wire(self) -> dict[str, Any]:
         """The value as it is written to the API server: JSON types, absent instead of null."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import Field, PlainSerializer, Strict, StringConstraints
+from pydantic import Field, PlainSerializer, StringConstraints
 
 from trainingjob_operator.api.model import Model, map_by
 
@@ -21,7 +21,7 @@ def _whole_seconds(time: datetime) -> str:
     return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-Time = Annotated[datetime, Strict(strict=False), PlainSerializer(_whole_seconds, when_used="json")]
+Time = Annotated[datetime, PlainSerializer(_whole_seconds, when_used="json")]
 """A point in time, written in UTC to the second, as Kubernetes' own times are."""
 
 
@@ -85,9 +85,7 @@ class Attempt(Model):
 class TrainingJobStatus(Model):
     """How the job is going."""
 
-    state: Annotated[State, Strict(strict=False)] | None = Field(
-        default=None, description="The job's state in one word, for people."
-    )
+    state: State | None = Field(default=None, description="The job's state in one word, for people.")
     reason: Word | None = Field(default=None, description="Why the job is in this state, in one CamelCase word.")
     nodes: Word | None = Field(default=None, description="Running nodes of all nodes, e.g. 2/2.")
     ready: int = Field(default=0, description="Number of running pods of the current attempt.")

@@ -161,7 +161,6 @@ class TrainingJobSpec(Model):
     data: Data | None = Field(default=None, description="The dataset's claim.")
     output: Output | None = Field(default=None, description="The claim for checkpoints and logs.")
     start_policy: StartPolicy = Field(
-        strict=False,  # written as a word
         default=StartPolicy.MAIN_NODE_FIRST,
         description="MainNodeFirst creates rank 0's pod first and the others when it has its address (after 2 seconds "
         "at the latest), so that they need no DNS. Parallel creates all at once, as gang schedulers want it.",
