@@ -14,12 +14,12 @@ Step: TypeAlias = Callable[[Any], Iterable[Any]]
 
 _STEP = re.compile(
     r"""
-    \.(?P<field>(?:\\.|[^.\[\]\\])+)
+    (?:\[\*\]|\.\*)(?P<all>)
+    | \.(?P<field>(?:\\.|[^.\[\]\\])+)
     | \[\?\(\s*@(?P<path>[^=!<>]*?)\s*(?P<operator>==|!=|<=|>=|<|>)\s*(?P<value>'[^']*'|"[^"]*"|[^)]*?)\s*\)\]
     | \[(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)")\]
     | \[(?P<index>-?\d+)\]
     | \[(?P<slice>-?\d*:-?\d*)\]
-    | (?:\[\*\]|\.\*)(?P<all>)
     """,
     re.VERBOSE,
 )

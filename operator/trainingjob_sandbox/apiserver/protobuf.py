@@ -77,6 +77,14 @@ def read_object(body: bytes) -> Object:
     """The object in a protobuf body. Raises UnsupportedMediaType for other kinds, BadRequest for garbage."""
     if not body.startswith(MAGIC):
         raise bad_request("the body is no Kubernetes protobuf: its first bytes differ")
+    try:
+        return _read(body)
+    except (UnicodeDecodeError, TypeError, AttributeError) as error:
+        # A field of another wire type than its kind has: bytes where a number belongs, or the reverse.
+        raise bad_request(f"the protobuf body does not fit its kind: {error}") from error
+
+
+def _read(body: bytes) -> Object:
     envelope = _message(body[len(MAGIC) :], "Unknown")
     named = envelope.get("typeMeta") or {}
     kind = named.get("kind", "")

@@ -54,6 +54,10 @@ class Server:
             ],
         }
 
+    def headers(self) -> dict[str, str]:
+        """What lets a client in."""
+        return {"Authorization": f"Bearer {self.token}"}
+
     def client_tls(self) -> ssl.SSLContext:
         """A TLS context that trusts this server and no other."""
         return ssl.create_default_context(cadata=self.certificate.decode())

@@ -1,0 +1,131 @@
+"""`pods/log`: passed on from the kubelet of the pod's node."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from support.api_objects import pod
+from support.sandbox_server import Served
+from trainingjob_operator.api.resources import NODES, PODS
+from trainingjob_sandbox.apiserver.server import server_tls
+from trainingjob_sandbox.certificates import self_signed
+
+LOG = "/api/v1/namespaces/default/pods/p/log"
+Handler = Callable[[web.Request], Any]
+
+
+async def test_a_log_comes_from_the_kubelet_with_the_questions_parameters(cluster: Served) -> None:
+    async def logs(request: web.Request) -> web.Response:
+        return web.Response(text=f"{request.path} {dict(request.query)}")
+
+    async with _kubelet(cluster, logs):
+        cluster.store.create(PODS, "default", pod(node="n"))
+
+        answer = await cluster.ask("GET", f"{LOG}?tailLines=5&timestamps=true&pretty=true")
+
+    assert answer.status == 200
+    assert answer.body == "/containerLogs/default/p/main {'timestamps': 'true', 'tailLines': '5'}"
+
+
+async def test_a_followed_log_arrives_as_it_is_written(cluster: Served) -> None:
+    more = asyncio.Event()
+
+    async def logs(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"first\n")
+        await more.wait()
+        await response.write(b"second\n")
+        return response
+
+    async with _kubelet(cluster, logs):
+        cluster.store.create(PODS, "default", pod(node="n"))
+        async with cluster.session.get(f"{cluster.server.url}{LOG}?follow=true") as response:
+            assert await response.content.readline() == b"first\n"
+            more.set()
+            assert await response.content.read() == b"second\n"
+
+
+async def test_what_the_kubelet_refuses_is_told(cluster: Served) -> None:
+    async def logs(_: web.Request) -> web.Response:
+        return web.Response(status=400, text='container "main" in pod "p" is waiting to start: ContainerCreating')
+
+    async with _kubelet(cluster, logs):
+        cluster.store.create(PODS, "default", pod(node="n"))
+        answer = await cluster.ask("GET", LOG)
+
+    assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
+    assert "is waiting to start" in answer.body["message"]
+
+
+async def test_a_pod_without_a_node_has_an_empty_log(cluster: Served) -> None:
+    cluster.store.create(PODS, "default", pod())
+
+    answer = await cluster.ask("GET", LOG)
+
+    assert (answer.status, answer.body) == (200, "")
+
+
+async def test_of_several_containers_one_must_be_named(cluster: Served) -> None:
+    containers = [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]
+    cluster.store.create(PODS, "default", pod(containers=containers))
+
+    unnamed = await cluster.ask("GET", LOG)
+    wrong = await cluster.ask("GET", f"{LOG}?container=c")
+
+    assert "choose one of: [a b]" in unnamed.body["message"]
+    assert wrong.body["message"] == "container c is not valid for pod p"
+    assert (await cluster.ask("GET", f"{LOG}?container=b")).status == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "complaint"),
+    [
+        (None, 'nodes "n" not found'),
+        ({}, "node n tells no kubelet address"),
+        (
+            {
+                "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+                "daemonEndpoints": {"kubeletEndpoint": {"Port": 1}},
+            },
+            "the kubelet of node n does not answer",
+        ),
+    ],
+)
+async def test_a_log_that_cannot_be_had_says_why(cluster: Served, status: Any, complaint: str) -> None:
+    cluster.store.create(PODS, "default", pod(node="n"))
+    if status is not None:
+        cluster.store.create(NODES, None, {"metadata": {"name": "n"}, "status": status})
+
+    answer = await cluster.ask("GET", LOG)
+
+    assert answer.status >= 400
+    assert complaint in answer.body["message"]
+
+
+@asynccontextmanager
+async def _kubelet(cluster: Served, logs: Handler) -> AsyncGenerator[None]:
+    """A kubelet with a certificate of its own that nobody trusts, and the node that it belongs to."""
+    application = web.Application()
+    application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_tls()).start()
+        status = {
+            "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "127.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": runner.addresses[0][1]}},
+        }
+        cluster.store.create(NODES, None, {"metadata": {"name": "n"}, "status": status})
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def _tls() -> ssl.SSLContext:
+    return server_tls(*self_signed("n", ["127.0.0.1"]))
