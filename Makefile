@@ -35,9 +35,11 @@ format: $(VENV)/.dev ## Put the code into its standard form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-generate: $(VENV)/.dev ## Write the CRD, the chart's copies of it and manifests/install.yaml anew
+generate: $(VENV)/.dev ## Write the CRD, docs/api.md, the chart's copies and manifests/install.yaml anew
 	@$(BIN)/trainingjob crd > $(VENV)/crd.yaml
 	@cp $(VENV)/crd.yaml manifests/crd.yaml
+	@$(BIN)/trainingjob reference > $(VENV)/api.md
+	@cp $(VENV)/api.md docs/api.md
 	@PYTHONPATH=tests $(BIN)/python -m support.chart
 
 lock: $(VENV)/.uv ## Choose the newest allowed versions of all dependencies anew (requirements/*.txt)

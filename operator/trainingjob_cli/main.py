@@ -165,6 +165,14 @@ def crd() -> None:
     click.echo(yaml.safe_dump(definition(), sort_keys=False, width=120), nl=False)
 
 
+@main.command()
+def reference() -> None:
+    """Print every field of a TrainingJob as a Markdown page (docs/api.md)."""
+    from trainingjob_cli.reference import reference as page
+
+    click.echo(page(), nl=False)
+
+
 def _load(file: Path, namespace: str) -> Documents:
     try:
         return load(file, namespace)
