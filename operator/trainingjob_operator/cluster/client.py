@@ -207,6 +207,8 @@ class HttpApi:
             if response.status >= 400:
                 raise _error(response, await response.read())
             async for line in _lines(response):
+                if not line.endswith(b"\n") or line == b"\n":
+                    continue  # the server went away in the middle of it, or something between says that it is alive
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise _status_error(event["object"])
@@ -220,7 +222,7 @@ class HttpApi:
             if response.status >= 400:
                 raise _error(response, await response.read())
             async for line in _lines(response):
-                yield line.decode(errors="replace")
+                yield line.removesuffix(b"\n").decode(errors="replace")
 
     async def _call(
         self,
@@ -294,15 +296,19 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
 
 
 async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """Lines of any length: aiohttp's own readline stops at its buffer's limit, a pod may be larger."""
+    """Lines of any length with their ends; the last one may have none.
+
+    aiohttp's own readline stops at its buffer's limit, a pod may be larger.
+    """
     buffer = bytearray()
     async for chunk in response.content.iter_any():
         buffer += chunk
         *whole, rest = bytes(buffer).split(b"\n")
         for line in whole:
-            if line:
-                yield line
+            yield line + b"\n"
         buffer = bytearray(rest)
+    if buffer:
+        yield bytes(buffer)
 
 
 def _error(response: aiohttp.ClientResponse, payload: bytes) -> ApiError:
