@@ -36,7 +36,7 @@ class FlakyApi(StoreApi):
     """``fail`` queues errors for a verb; ``stream`` fails a watch after its next event. ``calls`` are the requests."""
 
     def __init__(self) -> None:
-        super().__init__(store())
+        super().__init__(store(), collects=False)
         self.calls: list[str] = []
         self.watched_from: list[str] = []
         self._faults: dict[str, deque[Exception]] = defaultdict(deque)
