@@ -28,7 +28,7 @@ ALLOWED_ANNOTATION_BYTES = 256 * 1024
 def subdomain_complaint(name: str) -> str:
     """What keeps ``name`` from being a DNS subdomain, the usual rule for object names; empty if nothing."""
     if len(name) > 253:
-        return "must be no more than 253 bytes"
+        return "must be no more than 253 characters"
     if _SUBDOMAIN.fullmatch(name):
         return ""
     return (
@@ -41,7 +41,7 @@ def subdomain_complaint(name: str) -> str:
 def label_complaint(name: str) -> str:
     """What keeps ``name`` from being a DNS label, the rule for namespaces, services and containers."""
     if len(name) > 63:
-        return "must be no more than 63 bytes"
+        return "must be no more than 63 characters"
     if _LABEL.fullmatch(name):
         return ""
     return (
@@ -65,7 +65,7 @@ def env_name_complaint(name: str) -> str:
 def config_key_complaint(key: str) -> str:
     """What keeps ``key`` from being a key of a ConfigMap or Secret."""
     if len(key) > 253:
-        return "must be no more than 253 bytes"
+        return "must be no more than 253 characters"
     if key in (".", "..") or key.startswith(".."):
         return "must not be '.' or '..' nor start with '..'"
     if _CONFIG_KEY.fullmatch(key):
@@ -117,7 +117,7 @@ def qualified_complaint(key: str) -> str:
     if not name:
         return "name part must be non-empty"
     if len(name) > 63:
-        return "name part must be no more than 63 bytes"
+        return "name part must be no more than 63 characters"
     if _QUALIFIED.fullmatch(name):
         return ""
     return (
@@ -130,7 +130,7 @@ def qualified_complaint(key: str) -> str:
 @lru_cache(maxsize=4096)
 def _label_value_complaint(value: str) -> str:
     if len(value) > 63:
-        return "must be no more than 63 bytes"
+        return "must be no more than 63 characters"
     if not value or _QUALIFIED.fullmatch(value):
         return ""
     return (

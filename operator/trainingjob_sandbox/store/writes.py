@@ -220,7 +220,7 @@ def _report(kind: Kind, unknown: list[str], options: WriteOptions) -> None:
     """Refuse unknown fields, or say that they were dropped, as the request wants it."""
     if not unknown or options.fields == "Ignore":
         return
-    sentences = [f'unknown field "{path}"' for path in unknown]
+    sentences = [f'unknown field "{path}"' for path in sorted(unknown)]
     if options.fields == "Strict":
         word = kind.resource.kind
         what = f'{word} in version "{kind.resource.version}" cannot be handled as a {word}'

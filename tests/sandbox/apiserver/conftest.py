@@ -12,7 +12,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-async def cluster(clock: Clock) -> AsyncGenerator[Served]:
+async def sandbox(clock: Clock) -> AsyncGenerator[Served]:
     """A served store that knows widgets; its clock stands still."""
     async with served(new_store(clock=clock)) as running:
         yield running

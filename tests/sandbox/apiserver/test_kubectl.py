@@ -20,8 +20,8 @@ MANIFESTS = Path(__file__).resolve().parents[3] / "manifests"
 
 
 @pytest.fixture
-def kubectl(cluster: Served, tmp_path: Path) -> Kubectl:
-    return Kubectl.of(kubectl_path(), tmp_path, cluster.server)
+def kubectl(sandbox: Served, tmp_path: Path) -> Kubectl:
+    return Kubectl.of(kubectl_path(), tmp_path, sandbox.server)
 
 
 async def test_what_is_applied_is_created_then_unchanged_then_configured(kubectl: Kubectl) -> None:
@@ -33,7 +33,7 @@ async def test_what_is_applied_is_created_then_unchanged_then_configured(kubectl
     assert await kubectl("apply", "-f", "-", stdin=changed) == "widget.example.dev/w configured\n"
 
 
-async def test_server_side_apply_takes_over(kubectl: Kubectl, cluster: Served) -> None:
+async def test_server_side_apply_takes_over(kubectl: Kubectl, sandbox: Served) -> None:
     first = json.dumps(configmap(a="1", b="2"))
     second = json.dumps(configmap(a="9"))
     await kubectl("apply", "--server-side", "-f", "-", stdin=first)
@@ -42,7 +42,7 @@ async def test_server_side_apply_takes_over(kubectl: Kubectl, cluster: Served) -
     assert 'conflict with "kubectl": .data.a' in refused.err
 
     await kubectl("apply", "--server-side", "-f", "-", stdin=second)
-    assert cluster.store.get(CONFIGMAPS, "default", "c").object["data"] == {"a": "9"}
+    assert sandbox.store.get(CONFIGMAPS, "default", "c").object["data"] == {"a": "9"}
 
 
 async def test_faults_are_told_at_once_with_the_fields_path(kubectl: Kubectl) -> None:
@@ -69,8 +69,8 @@ async def test_the_projects_own_manifests_are_taken(kubectl: Kubectl) -> None:
     assert len(listed.splitlines()) >= len(examples)
 
 
-async def test_get_prints_tables(kubectl: Kubectl, cluster: Served, clock: Clock) -> None:
-    cluster.store.create(PODS, "default", pod())
+async def test_get_prints_tables(kubectl: Kubectl, sandbox: Served, clock: Clock) -> None:
+    sandbox.store.create(PODS, "default", pod())
     await kubectl("create", "-f", "-", stdin=json.dumps(widget()))
     clock.advance(90)
 
@@ -84,7 +84,7 @@ async def test_get_prints_tables(kubectl: Kubectl, cluster: Served, clock: Clock
     assert "pod/p" in await kubectl("get", "all")
 
 
-async def test_get_follows_changes(kubectl: Kubectl, cluster: Served) -> None:
+async def test_get_follows_changes(kubectl: Kubectl, sandbox: Served) -> None:
     await kubectl("create", "-f", "-", stdin=json.dumps(widget()))
     watching = await kubectl.start("get", "wd", "-w", "--no-headers")
     assert watching.stdout is not None
@@ -97,7 +97,7 @@ async def test_get_follows_changes(kubectl: Kubectl, cluster: Served) -> None:
     await watching.communicate()
 
 
-async def test_wait_returns_when_the_condition_holds(kubectl: Kubectl, cluster: Served) -> None:
+async def test_wait_returns_when_the_condition_holds(kubectl: Kubectl, sandbox: Served) -> None:
     await kubectl("create", "-f", "-", stdin=json.dumps(widget()))
     waiting = await kubectl.start("wait", "--for=condition=Complete", "wd/w", "--timeout=60s")
     status = {"conditions": [{"type": "Complete", "status": "True"}]}
@@ -108,35 +108,35 @@ async def test_wait_returns_when_the_condition_holds(kubectl: Kubectl, cluster: 
     assert out == b"widget.example.dev/w condition met\n", err
 
 
-async def test_labels_annotations_and_patches(kubectl: Kubectl, cluster: Served) -> None:
-    cluster.store.create(PODS, "default", pod())
+async def test_labels_annotations_and_patches(kubectl: Kubectl, sandbox: Served) -> None:
+    sandbox.store.create(PODS, "default", pod())
 
     await kubectl("label", "pod", "p", "a=b")
     await kubectl("annotate", "pod", "p", "c=d")
     await kubectl("set", "image", "pod/p", "main=new:1")
     await kubectl("patch", "pod", "p", "--type=json", "-p", '[{"op":"remove","path":"/metadata/annotations/c"}]')
 
-    found = cluster.store.get(PODS, "default", "p").object
+    found = sandbox.store.get(PODS, "default", "p").object
     assert found["metadata"]["labels"] == {"a": "b"}
     assert "annotations" not in found["metadata"] or "c" not in found["metadata"]["annotations"]
     assert found["spec"]["containers"][0]["image"] == "new:1"
     assert await kubectl("get", "pods", "-l", "a=b", "-o", "name") == "pod/p\n"
 
 
-async def test_delete_waits_until_the_object_is_gone(kubectl: Kubectl, cluster: Served) -> None:
-    cluster.store.create(PODS, "default", pod(node="n"))
+async def test_delete_waits_until_the_object_is_gone(kubectl: Kubectl, sandbox: Served) -> None:
+    sandbox.store.create(PODS, "default", pod(node="n"))
     deleting = await kubectl.start("delete", "pod", "p")
-    watch = cluster.store.watch(PODS, version=str(cluster.store.version))
+    watch = sandbox.store.watch(PODS, version=str(sandbox.store.version))
     await _until_woken(watch)
 
-    await cluster.ask("DELETE", "/api/v1/namespaces/default/pods/p?gracePeriodSeconds=0")
+    await sandbox.ask("DELETE", "/api/v1/namespaces/default/pods/p?gracePeriodSeconds=0")
 
     out, err = await deleting.communicate()
     assert b'pod "p" deleted' in out, err
 
 
-async def test_describe_shows_an_objects_events(kubectl: Kubectl, cluster: Served) -> None:
-    created = cluster.store.create(PODS, "default", pod()).object
+async def test_describe_shows_an_objects_events(kubectl: Kubectl, sandbox: Served) -> None:
+    created = sandbox.store.create(PODS, "default", pod()).object
     involved = {"kind": "Pod", "name": "p", "namespace": "default", "uid": created["metadata"]["uid"]}
     event = {
         "metadata": {"name": "e"},
@@ -145,7 +145,7 @@ async def test_describe_shows_an_objects_events(kubectl: Kubectl, cluster: Serve
         "reason": "FailedScheduling",
         "message": "no room",
     }
-    cluster.store.create(EVENTS, "default", event)
+    sandbox.store.create(EVENTS, "default", event)
 
     described = await kubectl("describe", "pod", "p")
 
@@ -162,17 +162,17 @@ async def test_explain_describes_fields(kubectl: Kubectl) -> None:
     assert "-required-" in all_of_them
 
 
-async def test_create_commands_work(kubectl: Kubectl, cluster: Served) -> None:
+async def test_create_commands_work(kubectl: Kubectl, sandbox: Served) -> None:
     await kubectl("create", "namespace", "team")
     await kubectl("create", "configmap", "c", "-n", "team", "--from-literal=a=b")
     await kubectl("create", "secret", "generic", "s", "-n", "team", "--from-literal=a=b")
     await kubectl("run", "p", "-n", "team", "--image=i")
     await kubectl("expose", "pod", "p", "-n", "team", "--port=80")
 
-    assert cluster.store.get(CONFIGMAPS, "team", "c").object["data"] == {"a": "b"}
-    assert cluster.store.get(SECRETS, "team", "s").object["data"] == {"a": "Yg=="}
+    assert sandbox.store.get(CONFIGMAPS, "team", "c").object["data"] == {"a": "b"}
+    assert sandbox.store.get(SECRETS, "team", "s").object["data"] == {"a": "Yg=="}
     await kubectl("delete", "namespace", "team")
-    assert not cluster.store.exists(CONFIGMAPS, "team", "c")
+    assert not sandbox.store.exists(CONFIGMAPS, "team", "c")
 
 
 async def test_the_user_is_told_who_they_are_and_what_they_may_do(kubectl: Kubectl) -> None:
@@ -181,19 +181,19 @@ async def test_the_user_is_told_who_they_are_and_what_they_may_do(kubectl: Kubec
     assert "Server Version: v1.36" in (await kubectl.run("version")).out
 
 
-async def test_a_dry_run_shows_what_would_be_stored(kubectl: Kubectl, cluster: Served) -> None:
+async def test_a_dry_run_shows_what_would_be_stored(kubectl: Kubectl, sandbox: Served) -> None:
     shown = await kubectl("create", "--dry-run=server", "-o", "yaml", "-f", "-", stdin=json.dumps(widget()))
 
     stored: dict[str, Any] = yaml.safe_load(shown)
     assert stored["spec"]["numNodes"] == 2
-    assert cluster.store.list(PODS).records == []
+    assert sandbox.store.list(PODS).records == []
 
 
-async def test_pods_that_finished_are_shown_so(kubectl: Kubectl, cluster: Served) -> None:
-    cluster.store.create(PODS, "default", pod())
+async def test_pods_that_finished_are_shown_so(kubectl: Kubectl, sandbox: Served) -> None:
+    sandbox.store.create(PODS, "default", pod())
     ended = {"state": {"terminated": {"exitCode": 0, "reason": "Completed"}}, "name": "main"}
     status = {"status": {"phase": "Succeeded", "containerStatuses": [ended]}}
-    cluster.store.patch(PODS, "default", "p", status, content_type=MERGE_PATCH, subresource="status")
+    sandbox.store.patch(PODS, "default", "p", status, content_type=MERGE_PATCH, subresource="status")
 
     assert (await kubectl("get", "pod", "p", "--no-headers")).split()[2] == "Completed"
 

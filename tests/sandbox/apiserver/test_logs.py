@@ -19,20 +19,20 @@ LOG = "/api/v1/namespaces/default/pods/p/log"
 Handler = Callable[[web.Request], Any]
 
 
-async def test_a_log_comes_from_the_kubelet_with_the_questions_parameters(cluster: Served) -> None:
+async def test_a_log_comes_from_the_kubelet_with_the_questions_parameters(sandbox: Served) -> None:
     async def logs(request: web.Request) -> web.Response:
         return web.Response(text=f"{request.path} {dict(request.query)}")
 
-    async with _kubelet(cluster, logs):
-        cluster.store.create(PODS, "default", pod(node="n"))
+    async with _kubelet(sandbox, logs):
+        sandbox.store.create(PODS, "default", pod(node="n"))
 
-        answer = await cluster.ask("GET", f"{LOG}?tailLines=5&timestamps=true&pretty=true")
+        answer = await sandbox.ask("GET", f"{LOG}?tailLines=5&timestamps=true&pretty=true")
 
     assert answer.status == 200
     assert answer.body == "/containerLogs/default/p/main {'timestamps': 'true', 'tailLines': '5'}"
 
 
-async def test_a_followed_log_arrives_as_it_is_written(cluster: Served) -> None:
+async def test_a_followed_log_arrives_as_it_is_written(sandbox: Served) -> None:
     more = asyncio.Event()
 
     async def logs(request: web.Request) -> web.StreamResponse:
@@ -43,44 +43,44 @@ async def test_a_followed_log_arrives_as_it_is_written(cluster: Served) -> None:
         await response.write(b"second\n")
         return response
 
-    async with _kubelet(cluster, logs):
-        cluster.store.create(PODS, "default", pod(node="n"))
-        async with cluster.session.get(f"{cluster.server.url}{LOG}?follow=true") as response:
+    async with _kubelet(sandbox, logs):
+        sandbox.store.create(PODS, "default", pod(node="n"))
+        async with sandbox.session.get(f"{sandbox.server.url}{LOG}?follow=true") as response:
             assert await response.content.readline() == b"first\n"
             more.set()
             assert await response.content.read() == b"second\n"
 
 
-async def test_what_the_kubelet_refuses_is_told(cluster: Served) -> None:
+async def test_what_the_kubelet_refuses_is_told(sandbox: Served) -> None:
     async def logs(_: web.Request) -> web.Response:
         return web.Response(status=400, text='container "main" in pod "p" is waiting to start: ContainerCreating')
 
-    async with _kubelet(cluster, logs):
-        cluster.store.create(PODS, "default", pod(node="n"))
-        answer = await cluster.ask("GET", LOG)
+    async with _kubelet(sandbox, logs):
+        sandbox.store.create(PODS, "default", pod(node="n"))
+        answer = await sandbox.ask("GET", LOG)
 
     assert (answer.status, answer.body["reason"]) == (400, "BadRequest")
     assert "is waiting to start" in answer.body["message"]
 
 
-async def test_a_pod_without_a_node_has_an_empty_log(cluster: Served) -> None:
-    cluster.store.create(PODS, "default", pod())
+async def test_a_pod_without_a_node_has_an_empty_log(sandbox: Served) -> None:
+    sandbox.store.create(PODS, "default", pod())
 
-    answer = await cluster.ask("GET", LOG)
+    answer = await sandbox.ask("GET", LOG)
 
     assert (answer.status, answer.body) == (200, "")
 
 
-async def test_of_several_containers_one_must_be_named(cluster: Served) -> None:
+async def test_of_several_containers_one_must_be_named(sandbox: Served) -> None:
     containers = [{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]
-    cluster.store.create(PODS, "default", pod(containers=containers))
+    sandbox.store.create(PODS, "default", pod(containers=containers))
 
-    unnamed = await cluster.ask("GET", LOG)
-    wrong = await cluster.ask("GET", f"{LOG}?container=c")
+    unnamed = await sandbox.ask("GET", LOG)
+    wrong = await sandbox.ask("GET", f"{LOG}?container=c")
 
     assert "choose one of: [a b]" in unnamed.body["message"]
     assert wrong.body["message"] == "container c is not valid for pod p"
-    assert (await cluster.ask("GET", f"{LOG}?container=b")).status == 200
+    assert (await sandbox.ask("GET", f"{LOG}?container=b")).status == 200
 
 
 @pytest.mark.parametrize(
@@ -97,19 +97,19 @@ async def test_of_several_containers_one_must_be_named(cluster: Served) -> None:
         ),
     ],
 )
-async def test_a_log_that_cannot_be_had_says_why(cluster: Served, status: Any, complaint: str) -> None:
-    cluster.store.create(PODS, "default", pod(node="n"))
+async def test_a_log_that_cannot_be_had_says_why(sandbox: Served, status: Any, complaint: str) -> None:
+    sandbox.store.create(PODS, "default", pod(node="n"))
     if status is not None:
-        cluster.store.create(NODES, None, {"metadata": {"name": "n"}, "status": status})
+        sandbox.store.create(NODES, None, {"metadata": {"name": "n"}, "status": status})
 
-    answer = await cluster.ask("GET", LOG)
+    answer = await sandbox.ask("GET", LOG)
 
     assert answer.status >= 400
     assert complaint in answer.body["message"]
 
 
 @asynccontextmanager
-async def _kubelet(cluster: Served, logs: Handler) -> AsyncGenerator[None]:
+async def _kubelet(sandbox: Served, logs: Handler) -> AsyncGenerator[None]:
     """A kubelet with a certificate of its own that nobody trusts, and the node that it belongs to."""
     application = web.Application()
     application.router.add_get("/containerLogs/{namespace}/{pod}/{container}", logs)
@@ -121,7 +121,7 @@ async def _kubelet(cluster: Served, logs: Handler) -> AsyncGenerator[None]:
             "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "127.0.0.1"}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": runner.addresses[0][1]}},
         }
-        cluster.store.create(NODES, None, {"metadata": {"name": "n"}, "status": status})
+        sandbox.store.create(NODES, None, {"metadata": {"name": "n"}, "status": status})
         yield
     finally:
         await runner.cleanup()

@@ -50,13 +50,13 @@ def test_garbage_is_a_bad_request_or_an_unknown_kind(garbage: bytes) -> None:
     assert refused.value.status in (400, 415)
 
 
-async def test_what_is_sent_as_protobuf_is_stored(cluster: Served) -> None:
+async def test_what_is_sent_as_protobuf_is_stored(sandbox: Served) -> None:
     body = _object("v1", "ConfigMap", _field(1, _field(1, b"c")) + _field(2, _entry("a", b"b")))
 
-    answer = await cluster.ask("POST", "/api/v1/namespaces/default/configmaps", body, headers=PROTOBUF)
+    answer = await sandbox.ask("POST", "/api/v1/namespaces/default/configmaps", body, headers=PROTOBUF)
 
     assert answer.status == 201
-    assert cluster.store.get(CONFIGMAPS, "default", "c").object["data"] == {"a": "b"}
+    assert sandbox.store.get(CONFIGMAPS, "default", "c").object["data"] == {"a": "b"}
 
 
 def _object(version: str, kind: str, raw: bytes) -> bytes:

@@ -18,8 +18,8 @@ PODS_PATH = "/api/v1/namespaces/default/pods"
 WIDGETS_PATH = "/apis/example.dev/v1/namespaces/default/widgets"
 
 
-async def test_an_object_lives_through_the_operators_client(cluster: Served) -> None:
-    api = cluster.api
+async def test_an_object_lives_through_the_operators_client(sandbox: Served) -> None:
+    api = sandbox.api
 
     created = await api.create(WIDGETS, "default", widget())
     assert created["spec"]["numNodes"] == 2
@@ -36,126 +36,126 @@ async def test_an_object_lives_through_the_operators_client(cluster: Served) -> 
     assert missing.value.details == {"name": "w", "group": "example.dev", "kind": "widgets"}
 
 
-async def test_lists_come_in_pages_and_whole(cluster: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lists_come_in_pages_and_whole(sandbox: Served, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client, "PAGE", 2)
     for name in "abcde":
-        await cluster.api.create(CONFIGMAPS, "default", labelled(configmap(name), on="yes"))
+        await sandbox.api.create(CONFIGMAPS, "default", labelled(configmap(name), on="yes"))
 
-    found = await cluster.api.list(CONFIGMAPS, "default", labels="on=yes")
+    found = await sandbox.api.list(CONFIGMAPS, "default", labels="on=yes")
 
     assert [one["metadata"]["name"] for one in found.items] == list("abcde")
-    assert found.resource_version == str(cluster.store.version)
+    assert found.resource_version == str(sandbox.store.version)
 
 
-async def test_a_watch_streams_what_happens(cluster: Served) -> None:
-    events = cluster.api.watch(CONFIGMAPS, "default", resource_version=str(cluster.store.version))
+async def test_a_watch_streams_what_happens(sandbox: Served) -> None:
+    events = sandbox.api.watch(CONFIGMAPS, "default", resource_version=str(sandbox.store.version))
     first = asyncio.ensure_future(anext(events))
-    await cluster.api.create(CONFIGMAPS, "default", configmap())
+    await sandbox.api.create(CONFIGMAPS, "default", configmap())
     assert (await first).type == "ADDED"
 
-    await cluster.api.delete(CONFIGMAPS, "default", "c")
+    await sandbox.api.delete(CONFIGMAPS, "default", "c")
     assert (await anext(events)).type == "DELETED"
     await events.aclose()
 
 
-async def test_a_watch_from_forgotten_history_says_expired(cluster: Served) -> None:
-    await cluster.api.create(CONFIGMAPS, "default", configmap())
-    cluster.store.forget_history()
+async def test_a_watch_from_forgotten_history_says_expired(sandbox: Served) -> None:
+    await sandbox.api.create(CONFIGMAPS, "default", configmap())
+    sandbox.store.forget_history()
 
     with pytest.raises(ApiError) as expired:
-        await anext(cluster.api.watch(CONFIGMAPS, resource_version="1"))
+        await anext(sandbox.api.watch(CONFIGMAPS, resource_version="1"))
 
     assert (expired.value.status, expired.value.reason) == (410, "Expired")
 
 
-async def test_a_watch_whose_time_is_up_ends(cluster: Served) -> None:
-    events = cluster.api.watch(CONFIGMAPS, resource_version=str(cluster.store.version), timeout_seconds=1)
+async def test_a_watch_whose_time_is_up_ends(sandbox: Served) -> None:
+    events = sandbox.api.watch(CONFIGMAPS, resource_version=str(sandbox.store.version), timeout_seconds=1)
 
     assert [event async for event in events] == []
 
 
-async def test_a_streamed_list_ends_with_a_bookmark_that_says_so(cluster: Served) -> None:
-    await cluster.api.create(CONFIGMAPS, "default", configmap())
+async def test_a_streamed_list_ends_with_a_bookmark_that_says_so(sandbox: Served) -> None:
+    await sandbox.api.create(CONFIGMAPS, "default", configmap())
     query = "watch=1&sendInitialEvents=true&allowWatchBookmarks=true&resourceVersionMatch=NotOlderThan"
-    url = f"{cluster.server.url}/api/v1/configmaps?{query}&timeoutSeconds=1"
+    url = f"{sandbox.server.url}/api/v1/configmaps?{query}&timeoutSeconds=1"
 
-    async with cluster.session.get(url) as response:
+    async with sandbox.session.get(url) as response:
         lines = [client.orjson.loads(line) async for line in response.content]
 
     assert [line["type"] for line in lines] == ["ADDED", "BOOKMARK"]
     meta = lines[1]["object"]["metadata"]
     assert meta["annotations"] == {"k8s.io/initial-events-end": "true"}
-    assert meta["resourceVersion"] == str(cluster.store.version)
+    assert meta["resourceVersion"] == str(sandbox.store.version)
 
 
-async def test_a_watch_of_one_object_hears_of_no_other(cluster: Served) -> None:
-    await cluster.api.create(CONFIGMAPS, "default", configmap("a"))
-    await cluster.api.create(CONFIGMAPS, "default", configmap("b"))
-    url = f"{cluster.server.url}/api/v1/namespaces/default/configmaps/a?watch=1&timeoutSeconds=1"
+async def test_a_watch_of_one_object_hears_of_no_other(sandbox: Served) -> None:
+    await sandbox.api.create(CONFIGMAPS, "default", configmap("a"))
+    await sandbox.api.create(CONFIGMAPS, "default", configmap("b"))
+    url = f"{sandbox.server.url}/api/v1/namespaces/default/configmaps/a?watch=1&timeoutSeconds=1"
 
-    async with cluster.session.get(url) as response:
+    async with sandbox.session.get(url) as response:
         lines = [client.orjson.loads(line) async for line in response.content]
 
     assert [line["object"]["metadata"]["name"] for line in lines] == ["a"]
 
 
-async def test_dependents_of_a_deleted_owner_are_gone_after_the_answer(cluster: Served) -> None:
-    owner = await cluster.api.create(WIDGETS, "default", widget())
-    await cluster.api.create(CONFIGMAPS, "default", owned(configmap(), owner))
+async def test_dependents_of_a_deleted_owner_are_gone_after_the_answer(sandbox: Served) -> None:
+    owner = await sandbox.api.create(WIDGETS, "default", widget())
+    await sandbox.api.create(CONFIGMAPS, "default", owned(configmap(), owner))
 
-    await cluster.api.delete(WIDGETS, "default", "w")
+    await sandbox.api.delete(WIDGETS, "default", "w")
 
-    assert (await cluster.api.list(CONFIGMAPS)).items == []
+    assert (await sandbox.api.list(CONFIGMAPS)).items == []
 
 
-async def test_a_collection_can_be_deleted(cluster: Served) -> None:
+async def test_a_collection_can_be_deleted(sandbox: Served) -> None:
     for name, on in (("a", "yes"), ("b", "no")):
-        await cluster.api.create(CONFIGMAPS, "default", labelled(configmap(name), on=on))
+        await sandbox.api.create(CONFIGMAPS, "default", labelled(configmap(name), on=on))
 
-    answer = await cluster.ask("DELETE", "/api/v1/namespaces/default/configmaps?labelSelector=on%3Dyes")
+    answer = await sandbox.ask("DELETE", "/api/v1/namespaces/default/configmaps?labelSelector=on%3Dyes")
 
     assert answer.status == 200
-    assert [one["metadata"]["name"] for one in (await cluster.api.list(CONFIGMAPS)).items] == ["b"]
+    assert [one["metadata"]["name"] for one in (await sandbox.api.list(CONFIGMAPS)).items] == ["b"]
 
 
-async def test_apply_answers_created_and_then_ok(cluster: Served) -> None:
+async def test_apply_answers_created_and_then_ok(sandbox: Served) -> None:
     path = "/api/v1/namespaces/default/configmaps/c?fieldManager=m"
     yaml = b"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n"
     headers = {"Content-Type": APPLY_PATCH}
 
-    first = await cluster.ask("PATCH", path, yaml, headers=headers)
-    second = await cluster.ask("PATCH", path, yaml, headers=headers)
+    first = await sandbox.ask("PATCH", path, yaml, headers=headers)
+    second = await sandbox.ask("PATCH", path, yaml, headers=headers)
 
     assert (first.status, second.status) == (201, 200)
 
 
-async def test_unknown_fields_are_warned_of_or_refused(cluster: Served) -> None:
-    warned = await cluster.ask("POST", WIDGETS_PATH, widget(foo=1))
+async def test_unknown_fields_are_warned_of_or_refused(sandbox: Served) -> None:
+    warned = await sandbox.ask("POST", WIDGETS_PATH, widget(foo=1))
     assert (warned.status, warned.warnings) == (201, ['299 - "unknown field \\"spec.foo\\""'])
 
-    refused = await cluster.ask("POST", f"{WIDGETS_PATH}?fieldValidation=Strict", widget("other", foo=1))
+    refused = await sandbox.ask("POST", f"{WIDGETS_PATH}?fieldValidation=Strict", widget("other", foo=1))
     assert refused.status == 400
     assert 'strict decoding error: unknown field "spec.foo"' in refused.body["message"]
 
 
-async def test_a_pod_is_bound_and_evicted_by_its_subresources(cluster: Served) -> None:
-    await cluster.api.create(PODS, "default", pod())
+async def test_a_pod_is_bound_and_evicted_by_its_subresources(sandbox: Served) -> None:
+    await sandbox.api.create(PODS, "default", pod())
 
-    bound = await cluster.ask("POST", f"{PODS_PATH}/p/binding", {"target": {"kind": "Node", "name": "n"}})
-    evicted = await cluster.ask("POST", f"{PODS_PATH}/p/eviction", {"deleteOptions": {"gracePeriodSeconds": 4}})
+    bound = await sandbox.ask("POST", f"{PODS_PATH}/p/binding", {"target": {"kind": "Node", "name": "n"}})
+    evicted = await sandbox.ask("POST", f"{PODS_PATH}/p/eviction", {"deleteOptions": {"gracePeriodSeconds": 4}})
 
     assert (bound.status, evicted.status) == (201, 201)
-    found = await cluster.api.get(PODS, "default", "p")
+    found = await sandbox.api.get(PODS, "default", "p")
     assert found["spec"]["nodeName"] == "n"
     assert found["metadata"]["deletionGracePeriodSeconds"] == 4
 
 
-async def test_delete_options_may_stand_in_the_query(cluster: Served) -> None:
-    await cluster.api.create(PODS, "default", pod(node="n"))
+async def test_delete_options_may_stand_in_the_query(sandbox: Served) -> None:
+    await sandbox.api.create(PODS, "default", pod(node="n"))
 
-    await cluster.ask("DELETE", f"{PODS_PATH}/p?gracePeriodSeconds=0")
+    await sandbox.ask("DELETE", f"{PODS_PATH}/p?gracePeriodSeconds=0")
 
-    assert not cluster.store.exists(PODS, "default", "p")
+    assert not sandbox.store.exists(PODS, "default", "p")
 
 
 @pytest.mark.parametrize(
@@ -180,21 +180,21 @@ async def test_delete_options_may_stand_in_the_query(cluster: Served) -> None:
     ],
 )
 async def test_requests_that_make_no_sense_are_refused_with_a_status(
-    cluster: Served, method: str, path: str, body: Any, status: int, complaint: str
+    sandbox: Served, method: str, path: str, body: Any, status: int, complaint: str
 ) -> None:
-    answer = await cluster.ask(method, path, body)
+    answer = await sandbox.ask(method, path, body)
 
     assert answer.status == status
     assert answer.body["kind"] == "Status"
     assert complaint in answer.body["message"]
 
 
-async def test_namespaces_themselves_are_reached_by_name_and_by_status(cluster: Served) -> None:
-    await cluster.api.create(NAMESPACES, None, {"metadata": {"name": "team"}})
+async def test_namespaces_themselves_are_reached_by_name_and_by_status(sandbox: Served) -> None:
+    await sandbox.api.create(NAMESPACES, None, {"metadata": {"name": "team"}})
 
-    assert (await cluster.api.get(NAMESPACES, None, "team"))["status"]["phase"] == "Active"
-    assert (await cluster.ask("GET", "/api/v1/namespaces/team/status")).status == 200
-    assert (await cluster.ask("GET", "/api/v1/namespaces/team/pods")).body["items"] == []
+    assert (await sandbox.api.get(NAMESPACES, None, "team"))["status"]["phase"] == "Active"
+    assert (await sandbox.ask("GET", "/api/v1/namespaces/team/status")).status == 200
+    assert (await sandbox.ask("GET", "/api/v1/namespaces/team/pods")).body["items"] == []
 
 
 async def test_closing_the_server_ends_its_watches() -> None:

@@ -18,13 +18,13 @@ NOW = datetime(2026, 1, 1, tzinfo=UTC)
 Object = dict[str, Any]
 
 
-async def test_a_custom_kind_has_the_columns_of_its_definition(cluster: Served, clock: Clock) -> None:
-    cluster.store.create(WIDGETS, "default", widget())
+async def test_a_custom_kind_has_the_columns_of_its_definition(sandbox: Served, clock: Clock) -> None:
+    sandbox.store.create(WIDGETS, "default", widget())
     status = {"state": "Done", "conditions": [{"type": "Other"}, {"type": "Complete", "reason": "Finished"}]}
-    cluster.store.patch(WIDGETS, "default", "w", {"status": status}, content_type=MERGE_PATCH, subresource="status")
+    sandbox.store.patch(WIDGETS, "default", "w", {"status": status}, content_type=MERGE_PATCH, subresource="status")
     clock.advance(200)
 
-    table = await _table(cluster, WIDGETS)
+    table = await _table(sandbox, WIDGETS)
 
     named = {column["name"]: cell for column, cell in zip(table["columnDefinitions"], _cells(table)[0], strict=True)}
     assert named == {"Name": "w", "State": "Done", "Nodes": 2, "Done": "Finished", "Image": "abc", "Age": "3m20s"}
@@ -32,26 +32,26 @@ async def test_a_custom_kind_has_the_columns_of_its_definition(cluster: Served, 
     assert table["rows"][0]["object"]["kind"] == "PartialObjectMetadata"
 
 
-async def test_a_column_that_finds_nothing_is_empty(cluster: Served) -> None:
-    cluster.store.create(WIDGETS, "default", widget())
+async def test_a_column_that_finds_nothing_is_empty(sandbox: Served) -> None:
+    sandbox.store.create(WIDGETS, "default", widget())
 
-    assert _cells(await _table(cluster, WIDGETS)) == [["w", None, 2, None, "abc", "0s"]]
+    assert _cells(await _table(sandbox, WIDGETS)) == [["w", None, 2, None, "abc", "0s"]]
 
 
 @pytest.mark.parametrize(("include", "kind"), [("Object", "Widget"), ("Metadata", "PartialObjectMetadata")])
-async def test_rows_bring_as_much_of_the_object_as_is_asked_for(cluster: Served, include: str, kind: str) -> None:
-    cluster.store.create(WIDGETS, "default", widget())
+async def test_rows_bring_as_much_of_the_object_as_is_asked_for(sandbox: Served, include: str, kind: str) -> None:
+    sandbox.store.create(WIDGETS, "default", widget())
 
-    table = (await cluster.ask("GET", f"/apis/example.dev/v1/widgets?includeObject={include}", headers=TABLE)).body
+    table = (await sandbox.ask("GET", f"/apis/example.dev/v1/widgets?includeObject={include}", headers=TABLE)).body
 
     assert table["rows"][0]["object"]["kind"] == kind
 
 
-async def test_only_the_metadata_can_be_asked_for(cluster: Served) -> None:
-    cluster.store.create(CONFIGMAPS, "default", configmap(k="v"))
+async def test_only_the_metadata_can_be_asked_for(sandbox: Served) -> None:
+    sandbox.store.create(CONFIGMAPS, "default", configmap(k="v"))
     accept = {"Accept": "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"}
 
-    listed = (await cluster.ask("GET", "/api/v1/configmaps", headers=accept)).body
+    listed = (await sandbox.ask("GET", "/api/v1/configmaps", headers=accept)).body
 
     assert listed["kind"] == "PartialObjectMetadataList"
     assert set(listed["items"][0]) == {"kind", "apiVersion", "metadata"}
@@ -112,29 +112,29 @@ async def test_only_the_metadata_can_be_asked_for(cluster: Served) -> None:
     ],
 )
 async def test_built_in_kinds_have_the_columns_that_people_know(
-    cluster: Served, resource: Resource, body: Object, cells: list[Any]
+    sandbox: Served, resource: Resource, body: Object, cells: list[Any]
 ) -> None:
     named = body | {"metadata": {"name": "x", **body.get("metadata", {})}}
-    cluster.store.create(resource, "default" if resource.namespaced else None, named)
+    sandbox.store.create(resource, "default" if resource.namespaced else None, named)
 
-    table = await _table(cluster, resource)
+    table = await _table(sandbox, resource)
 
     assert _cells(table) == [cells]
     assert len(table["columnDefinitions"]) == len(cells)
 
 
-async def test_every_kind_has_as_many_cells_as_columns(cluster: Served) -> None:
-    for kind, _ in list(cluster.store.catalog):
-        table = await _table(cluster, kind.resource)
+async def test_every_kind_has_as_many_cells_as_columns(sandbox: Served) -> None:
+    for kind, _ in list(sandbox.store.catalog):
+        table = await _table(sandbox, kind.resource)
         for cells in _cells(table):
             assert len(cells) == len(table["columnDefinitions"])
 
 
-async def test_a_watch_can_be_of_rows(cluster: Served) -> None:
-    cluster.store.create(WIDGETS, "default", widget())
-    url = f"{cluster.server.url}/apis/example.dev/v1/widgets?watch=1&timeoutSeconds=1"
+async def test_a_watch_can_be_of_rows(sandbox: Served) -> None:
+    sandbox.store.create(WIDGETS, "default", widget())
+    url = f"{sandbox.server.url}/apis/example.dev/v1/widgets?watch=1&timeoutSeconds=1"
 
-    async with cluster.session.get(url, headers=TABLE) as response:
+    async with sandbox.session.get(url, headers=TABLE) as response:
         line = await response.content.readline()
 
     assert b'"kind":"Table"' in line
@@ -283,8 +283,8 @@ def test_a_path_that_is_not_understood_is_refused(path: str) -> None:
         compiled(path)
 
 
-async def _table(cluster: Served, resource: Resource) -> Object:
-    answer = await cluster.ask("GET", resource.path(), headers=TABLE)
+async def _table(sandbox: Served, resource: Resource) -> Object:
+    answer = await sandbox.ask("GET", resource.path(), headers=TABLE)
     assert answer.body["kind"] == "Table"
     found: Object = answer.body
     return found

@@ -289,7 +289,7 @@ def test_status_is_validated_too() -> None:
         ({"apiVersion": "example.dev/v2"}, 400, "does not match the expected API version (example.dev/v1)"),
         ({"metadata": {}}, 422, "metadata.name: Required value: name or generateName is required"),
         ({"metadata": {"name": "X_y"}}, 422, "a lowercase RFC 1123 subdomain must consist of"),
-        ({"metadata": {"name": "x" * 254}}, 422, "must be no more than 253 bytes"),
+        ({"metadata": {"name": "x" * 254}}, 422, "must be no more than 253 characters"),
         ({"metadata": {"name": "w", "namespace": "other"}}, 400, "does not match the namespace sent on the request"),
         ({"metadata": {"name": "w", "resourceVersion": "5"}}, 400, "resourceVersion should not be set"),
         ({"metadata": {"name": "w", "labels": {"a b": "c"}}}, 422, "name part must consist of alphanumeric"),

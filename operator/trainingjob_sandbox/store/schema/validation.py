@@ -143,13 +143,22 @@ def _combination_faults(value: Any, schema: Schema, path: str) -> Iterator[Cause
             yield from _faults(value, ABSENT, part, path)
     if schema.any_of and not any(_fits(value, part) for part in schema.any_of):
         yield _unfit(path, "must validate at least one schema (anyOf)")
+        yield from _faults(value, ABSENT, schema.any_of[0], path)
     if schema.one_of:
-        fitting = sum(_fits(value, part) for part in schema.one_of)
-        if fitting != 1:
-            found = "Found none valid" if fitting == 0 else f"Found {fitting} valid alternatives"
-            yield _unfit(path, f"must validate one and only one schema (oneOf). {found}")
+        yield from _choice_faults(value, schema.one_of, path)
     if schema.negated is not None and _fits(value, schema.negated):
         yield _unfit(path, "must not validate the schema (not)")
+
+
+def _choice_faults(value: Any, choices: tuple[Schema, ...], path: str) -> Iterator[Cause]:
+    fitting = sum(_fits(value, part) for part in choices)
+    if fitting == 1:
+        return
+    found = "Found none valid" if fitting == 0 else f"Found {fitting} valid alternatives"
+    yield _unfit(path, f"must validate one and only one schema (oneOf). {found}")
+    if fitting == 0:
+        # What the first choice lacks is told too, as a hint at what would do.
+        yield from _faults(value, ABSENT, choices[0], path)
 
 
 def _fits(value: Any, schema: Schema) -> bool:
