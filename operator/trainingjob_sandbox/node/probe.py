@@ -89,6 +89,7 @@ async def _tcp(wanted: Object, container: Object, address: str) -> bool:
     port = port_number(wanted["port"], container)
     _, writer = await asyncio.open_connection(wanted.get("host") or address, port)
     writer.close()
+    await writer.wait_closed()
     return True
 
 

@@ -4,12 +4,14 @@ Decides only what a query means. It serves logs and nothing else; nobody is aske
 callers are not authenticated, so it listens on 127.0.0.1 alone.
 """
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from weakref import WeakSet
 
 from aiohttp import web
 
@@ -57,7 +59,8 @@ def wanted(query: Mapping[str, str], now: datetime) -> Wanted:
 async def serving(find: Find, name: str, folder: Path, port: int) -> AsyncIterator[int]:
     """Serves while it is entered; gives the port (0 chose a free one)."""
     app = web.Application()
-    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", _handler(find))
+    callers: WeakSet[asyncio.Transport] = WeakSet()
+    app.router.add_get("/containerLogs/{namespace}/{pod}/{container}", _handler(find, callers))
     runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=0.5)
     await runner.setup()
     try:
@@ -66,11 +69,18 @@ async def serving(find: Find, name: str, folder: Path, port: int) -> AsyncIterat
         yield int(runner.addresses[0][1])
     finally:
         await runner.cleanup()
+        # Closing TLS politely waits for the other side, which may take its time; nobody is left here to wait for it.
+        for caller in callers:
+            caller.abort()
 
 
-def _handler(find: Find) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+def _handler(
+    find: Find, callers: "WeakSet[asyncio.Transport]"
+) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
     async def answer(request: web.Request) -> web.StreamResponse:
         where = request.match_info
+        if request.transport is not None:
+            callers.add(request.transport)
         try:
             previous = request.query.get("previous") == "true"
             log = find(where["namespace"], where["pod"], where["container"], previous)
