@@ -5,7 +5,6 @@ changes that come together make one write. A pod is told to end with SIGTERM, an
 """
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,6 @@ from trainingjob_sandbox.node.report import Gone, delete, write_status
 from trainingjob_sandbox.node.status import ContainerView, PodView, Terminated, pod_status
 
 Object = dict[str, Any]
-logger = logging.getLogger(__name__)
 
 DEFAULT_GRACE = 30
 DEADLINE = ("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")

@@ -24,10 +24,6 @@ class Translation:
         pattern = self._pattern()
         return pattern.sub(lambda match: self.paths.get(match.group()) or self.names[match.group()], text)
 
-    def path(self, path: str) -> str:
-        """A path alone (a working folder)."""
-        return self(path)
-
     def _pattern(self) -> re.Pattern[str]:
         paths = "|".join(re.escape(path) for path in _longest_first(self.paths))
         names = "|".join(re.escape(name) for name in _longest_first(self.names))
