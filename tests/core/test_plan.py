@@ -341,3 +341,30 @@ def test_a_blocked_pod_shows_its_reason_after_a_moment() -> None:
 
     assert (world.status.state, world.status.reason) == ("Pending", "ImagePullBackOff")
     assert "digits-1-0" in next(c.message for c in world.status.conditions if c.type == "PodsReady")
+
+
+def test_a_rank_that_lost_its_peer_is_not_blamed_while_the_cause_may_still_show() -> None:
+    world = World().running().with_pods(exited(0, 75, at=10), pod(1)).at(11)
+
+    waiting = world.step()
+
+    assert (waiting.status, waiting.deletions, waiting.requeue_after) == (None, (), 2)
+    world.with_pods(exited(0, 75, at=10), exited(1, 137, at=10)).at(12).step()
+    assert world.status.attempts[0].first_failure.rank == 1
+
+
+def test_a_rank_that_lost_its_peer_is_named_when_no_cause_shows() -> None:
+    world = World().running().with_pods(exited(0, 75, at=10), pod(1)).at(13)
+
+    world.step()
+
+    assert world.status.attempts[0].reason == "LostPeer"
+
+
+def test_a_cause_that_is_reported_after_the_restart_was_decided_still_takes_the_blame() -> None:
+    world = World().running().with_pods(exited(0, 75, at=10), pod(1)).at(13)
+    world.step()
+
+    world.with_pods(exited(0, 75, at=10), exited(1, 1, at=9, message="boom")).at(14).step()
+
+    assert world.status.attempts[0].first_failure.rank == 1
