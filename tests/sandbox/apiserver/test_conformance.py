@@ -305,9 +305,10 @@ async def _make_namespace(endpoint: Endpoint, name: str) -> None:
 
 async def _until_pods_are_let_in(real: Endpoint, namespace: str) -> None:
     """A real server admits no pod before the namespace has its service account."""
+    account = Ask("GET", f"{CORE}/serviceaccounts/default")
     async with asyncio.timeout(60):
-        while (await _send(real, Ask("GET", f"{CORE}/serviceaccounts/default"), namespace)).status != 200:
-            await asyncio.sleep(0)
+        while (await _send(real, account, namespace)).status != 200:
+            pass
 
 
 async def _send(endpoint: Endpoint, request: Ask, namespace: str) -> Answer:

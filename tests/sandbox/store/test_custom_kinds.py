@@ -95,8 +95,8 @@ def test_defaults_are_filled_in_and_unknown_fields_dropped_with_a_warning() -> N
     }
     assert warnings == [
         'unknown field "metadata.strange"',
-        'unknown field "spec.foo"',
         'unknown field "spec.choice.zz"',
+        'unknown field "spec.foo"',
         'unknown field "spec.ports[0].yy"',
     ]
 
@@ -110,7 +110,7 @@ def test_strict_requests_with_unknown_fields_are_refused() -> None:
     assert refused.value.status == 400
     assert refused.value.message == (
         'Widget in version "v1" cannot be handled as a Widget: strict decoding error: '
-        'unknown field "spec.foo", unknown field "spec.choice.zz"'
+        'unknown field "spec.choice.zz", unknown field "spec.foo"'
     )
 
 
