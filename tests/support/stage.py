@@ -13,9 +13,9 @@ from random import Random
 from typing import Any
 
 from support.builders import NOON, raw_job
+from support.served import serve_trainingjobs
 from trainingjob_operator.api import names
-from trainingjob_operator.api.resources import CRDS, EVENTS, NAMESPACES, PODS, TRAININGJOBS, Resource
-from trainingjob_operator.api.schema import crd
+from trainingjob_operator.api.resources import EVENTS, PODS, TRAININGJOBS, Resource
 from trainingjob_operator.cluster.cache import Key
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller
@@ -142,11 +142,11 @@ class Kubelet:
 
     async def _start(self, name: str) -> None:
         ip = f"10.0.0.{len(self._seen) % 250 + 1}"
-        await self._status(name, _running(self._now(), ip))
+        await self._status(name, running_status(self._now(), ip))
 
     async def end(self, name: str, code: int, message: str = "") -> None:
         """The training container exits."""
-        await self._status(name, _terminated(self._now(), code, message))
+        await self._status(name, stopped_status(self._now(), code, message))
 
     async def evict(self, name: str) -> None:
         """The node is short of memory."""
@@ -165,40 +165,40 @@ class Kubelet:
             await self.api.patch(PODS, NAMESPACE, name, {"status": status}, subresource="status")
 
 
-def _running(now: str, ip: str) -> Object:
+def running_status(now: str, ip: str) -> Object:
+    """The status of a pod whose container runs."""
     state = {"running": {"startedAt": now}}
-    return {
-        "phase": "Running",
-        "podIP": ip,
-        "conditions": [{"type": "Ready", "status": "True"}],
-        "containerStatuses": [
-            {"name": names.MAIN_CONTAINER, "state": state, "ready": True, "image": "", "imageID": "", "restartCount": 0}
-        ],
-    }
+    return {"phase": "Running", "podIP": ip, "conditions": [_ready("True")], "containerStatuses": [_container(state)]}
 
 
-def _terminated(now: str, code: int, message: str) -> Object:
-    state = {
-        "terminated": {
-            "exitCode": code,
-            "reason": "Error" if code else "Completed",
-            "message": message,
-            "finishedAt": now,
-        }
+def stopped_status(now: str, code: int, message: str = "", reason: str = "") -> Object:
+    """The status of a pod whose container has exited."""
+    ended = {
+        "exitCode": code,
+        "reason": reason or ("Error" if code else "Completed"),
+        "message": message,
+        "finishedAt": now,
     }
     return {
         "phase": "Failed" if code else "Succeeded",
-        "conditions": [{"type": "Ready", "status": "False"}],
-        "containerStatuses": [
-            {
-                "name": names.MAIN_CONTAINER,
-                "state": state,
-                "ready": False,
-                "image": "",
-                "imageID": "",
-                "restartCount": 0,
-            }
-        ],
+        "conditions": [_ready("False")],
+        "containerStatuses": [_container({"terminated": ended})],
+    }
+
+
+def _ready(status: str) -> Object:
+    return {"type": "Ready", "status": status}
+
+
+def _container(state: Object) -> Object:
+    ready = "running" in state
+    return {
+        "name": names.MAIN_CONTAINER,
+        "state": state,
+        "ready": ready,
+        "image": "",
+        "imageID": "",
+        "restartCount": 0,
     }
 
 
@@ -229,16 +229,11 @@ class Stage:
         loop = asyncio.get_running_loop()
         self.now = lambda: NOON + timedelta(seconds=loop.time())
         self.store = Store(self.now, Random(seed))
+        serve_trainingjobs(self.store, NAMESPACE)
         self.api = StoreApi(self.store)
         self.kubelet = Kubelet(self.store, lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
         self.writes: list[str] = []
         self._tasks: list[asyncio.Task[Any]] = []
-
-    async def open(self) -> None:
-        await self.api.create(CRDS, None, crd())
-        await self.api.create(
-            NAMESPACES, None, {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}}
-        )
 
     def start_operator(self, death: Death | None = None) -> None:
         """Start the operator, which may be destined to die."""
@@ -297,7 +292,6 @@ class Stage:
 async def stage(*, operator: bool = True) -> AsyncIterator[Stage]:
     """A stage with its kubelet, and the operator unless the story starts it."""
     found = Stage()
-    await found.open()
     kubelet = asyncio.create_task(found.kubelet.run())
     if operator:
         found.start_operator()
