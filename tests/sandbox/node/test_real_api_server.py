@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from support.eventually import eventually
 from support.kubernetes.cluster import Cluster
 from support.kubernetes.control_plane import ControlPlane
 from support.node_world import World, claim, claimed, is_running, pod, shell, state, terminated
+from support.node_world import eventually as until
 from trainingjob_operator.api.resources import CLAIMS
 from trainingjob_operator.cluster.connect import connect, load
 
@@ -19,8 +21,15 @@ pytestmark = pytest.mark.real_api
 
 @pytest.fixture
 async def real(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> AsyncIterator[World]:
+    before = _sockets()
     async with connect(load(control_plane.kubeconfig)) as api:
         yield World(tmp_path, api, namespace)
+
+    async def closed() -> bool:
+        return _sockets() <= before
+
+    # A closed TLS connection is open until the other side agrees; the loop must not end before.
+    await until(closed)
 
 
 async def kubectl(cluster: Cluster, *argv: str) -> str:
@@ -68,6 +77,12 @@ async def test_a_pod_that_cannot_start_says_why(real: World) -> None:
 
         assert "--claim absent=DIR" in state(waiting)["waiting"]["message"]
         assert terminated(ended)["reason"] == "StartError"
+
+
+def _sockets() -> int:
+    with os.scandir("/proc/self/fd") as entries:
+        links = [entry.path for entry in entries]
+    return sum(Path(link).readlink().name.startswith("socket:") for link in links if Path(link).is_symlink())
 
 
 def _restarts(found: dict) -> int:
