@@ -15,7 +15,7 @@ from trainingjob_sandbox.node.kinds import PodBinding
 from trainingjob_sandbox.store import Store
 from trainingjob_sandbox.store_api import StoreApi
 
-DEADLINE = 20.0
+DEADLINE = 5.0
 Object = dict[str, Any]
 
 
