@@ -168,7 +168,7 @@ def admit_update(kind: Kind, old: Object, body: Object, subresource: str, option
         new["metadata"] = meta
     new = _completed(kind, old, new, subresource, options)
     _check_update(kind, old, new, subresource)
-    if kind.generation and not subresource and spec_changed(new, old):
+    if kind.generation and spec_changed(new, old):
         next_generation(new["metadata"])
     return new
 

@@ -120,6 +120,28 @@ def test_a_closed_owner_that_is_itself_garbage_is_looked_at_once_only() -> None:
     assert not store.exists(CONFIGMAPS, "default", "child")
 
 
+def test_an_owner_in_another_namespace_is_no_owner() -> None:
+    store, owner = _owner()
+    store.create(NAMESPACES, None, {"metadata": {"name": "team"}})
+    store.create(CONFIGMAPS, "team", owned(configmap(namespace="team"), owner))
+
+    store.collect_garbage()
+
+    assert not store.exists(CONFIGMAPS, "team", "c")
+
+
+def test_a_dependent_that_waits_for_its_own_dependents_goes_on_waiting_when_its_owner_goes() -> None:
+    store, owner = _owner()
+    child = store.create(CONFIGMAPS, "default", owned(configmap("child"), owner)).object
+    store.create(PODS, "default", owned(pod(node="n"), child, blocking=True))
+    store.delete(CONFIGMAPS, "default", "child", DeleteOptions(propagation="Foreground"))
+
+    store.delete(WIDGETS, "default", "w")
+    store.collect_garbage()
+
+    assert store.get(CONFIGMAPS, "default", "child").object["metadata"]["finalizers"] == ["foregroundDeletion"]
+
+
 def test_nothing_is_made_in_a_namespace_that_does_not_exist() -> None:
     with pytest.raises(ApiError, match='namespaces "nowhere" not found') as refused:
         new_store().create(CONFIGMAPS, "nowhere", configmap(namespace="nowhere"))

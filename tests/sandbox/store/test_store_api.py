@@ -45,6 +45,7 @@ async def test_what_a_caller_does_to_an_answer_stays_with_the_caller() -> None:
     created = await api.create(CONFIGMAPS, "default", configmap(k="v"))
     created["data"]["k"] = "changed"
     (await api.list(CONFIGMAPS)).items[0]["data"]["k"] = "changed"
+    (await api.get(CONFIGMAPS, "default", "c"))["data"]["k"] = "changed"
 
     assert store.get(CONFIGMAPS, "default", "c").object["data"] == {"k": "v"}
 
