@@ -5,7 +5,7 @@ from typing import Any
 
 from trainingjob_operator.core.children import children
 from trainingjob_operator.core.observed import Job, job_from
-from trainingjob_operator.core.pod import for_rank, template
+from trainingjob_operator.core.pod import pods
 
 NO_UID = "00000000-0000-0000-0000-000000000000"
 
@@ -16,9 +16,7 @@ def rendered(raw: dict[str, Any], *, attempt: int, cluster_domain: str) -> Itera
     assert job.spec is not None
     for _, body in children(job):
         yield body
-    base = template(job, attempt, cluster_domain)
-    for rank in range(job.spec.num_nodes):
-        yield for_rank(job, base, attempt, rank, None)
+    yield from pods(job, attempt, range(job.spec.num_nodes), cluster_domain)
 
 
 def _unborn(raw: dict[str, Any]) -> Job:

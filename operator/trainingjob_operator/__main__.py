@@ -11,7 +11,7 @@ from kubernetes.config import ConfigException
 
 from trainingjob_operator import handlers
 from trainingjob_operator.api import names
-from trainingjob_operator.api.resources import PODS
+from trainingjob_operator.api.resources import NODES, PODS
 from trainingjob_operator.cluster.connect import connect, load
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller
@@ -74,7 +74,9 @@ async def run(settings: Settings) -> None:
             Reflector(api, PODS, controller.pods, namespace=namespace, labels=POD_LABELS)
             for namespace in settings.namespaces or (None,)
         ]
-        tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+        # Nodes belong to no namespace: an operator of some namespaces has no right to see them.
+        watched = [*reflectors] if settings.namespaces else [*reflectors, Reflector(api, NODES, controller.nodes)]
+        tasks = [asyncio.create_task(reflector.run()) for reflector in watched]
         tasks += [asyncio.create_task(_work_when_synced(controller, reflectors)) for _ in range(settings.workers)]
         registry = handlers.registry(controller.jobs, configuration)
         tasks += [asyncio.create_task(_serve(registry, settings))]

@@ -11,11 +11,12 @@ from datetime import UTC, datetime
 import aiohttp
 
 from trainingjob_operator.api import names
-from trainingjob_operator.api.resources import PODS, TRAININGJOBS
+from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
 from trainingjob_operator.cluster.apply import Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
 from trainingjob_operator.cluster.client import Api, ApiError
 from trainingjob_operator.cluster.errors import is_gone
+from trainingjob_operator.cluster.nodes import NodeCache
 from trainingjob_operator.cluster.workqueue import WorkQueue
 from trainingjob_operator.core.observed import Blocked, Job, Observed
 from trainingjob_operator.core.plan import Plan, plan
@@ -29,7 +30,7 @@ def utc_now() -> datetime:
 
 
 class Controller:
-    """Keeps every TrainingJob true. Feed ``jobs`` and ``pods``, then let workers run."""
+    """Keeps every TrainingJob true. Feed ``jobs``, ``pods`` and ``nodes``, then let workers run."""
 
     def __init__(
         self, api: Api, *, cluster_domain: str = "cluster.local", clock: Callable[[], datetime] = utc_now
@@ -37,6 +38,7 @@ class Controller:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.jobs = JobCache(self.queue.add)
         self.pods = PodCache(self.queue.add)
+        self.nodes = NodeCache(self._wake_jobs_on, clock)
         self._api = api
         self._applier = Applier(api, self.jobs, self.pods)
         self._cluster_domain = cluster_domain
@@ -86,6 +88,10 @@ class Controller:
         self._remember(key, decision, refused, observed.now)
         return decision.requeue_after
 
+    def _wake_jobs_on(self, node: str) -> None:
+        for key in self.pods.keys_on(node):
+            self.queue.add(key)
+
     async def _decide(self, key: Key, job: Job) -> tuple[Observed, Plan]:
         observed = self._observe(key, job, quorum=False)
         decision = plan(observed)
@@ -98,9 +104,11 @@ class Controller:
         return observed, decision
 
     def _observe(self, key: Key, job: Job, *, quorum: bool) -> Observed:
+        pods = self.pods.of(key)
         return Observed(
             job=job,
-            pods=self.pods.of(key),
+            pods=pods,
+            nodes=self.nodes.troubles(pod.node for pod in pods if pod.node),
             now=self._clock(),
             quorum=quorum,
             cluster_domain=self._cluster_domain,
@@ -113,6 +121,7 @@ class Controller:
 
         The pods are read first: a pod that is seen was allowed by a status that the later read of the job must show.
         """
+        await self._read_nodes(key)
         listed = await self._api.list(PODS, key.namespace, labels=names.job_selector(key.name))
         self.pods.replace_job(key, listed.items)
         try:
@@ -125,6 +134,15 @@ class Controller:
         if fresh["metadata"]["resourceVersion"] != job.resource_version:
             self.jobs.put(fresh)
             raise StaleViewError
+
+    async def _read_nodes(self, key: Key) -> None:
+        """Ask for the job's nodes that seem not to be well: a lagging watch must not cost a gang."""
+        for name in self.nodes.troubles(pod.node for pod in self.pods.of(key) if pod.node):
+            try:
+                self.nodes.put(await self._api.get(NODES, None, name))
+            except ApiError as error:
+                if not is_gone(error):
+                    raise
 
     def _remember(self, key: Key, decision: Plan, refused: Blocked | None, now: datetime) -> None:
         if decision.status is not None:

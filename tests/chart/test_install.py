@@ -79,7 +79,7 @@ async def allowed(
 
 
 async def test_the_operator_may_do_its_work_and_nothing_else(installed: ControlPlane) -> None:
-    assert await allowed(installed, OPERATOR, "team", ASKED) == permissions.OPERATOR
+    assert await allowed(installed, OPERATOR, "team", ASKED) == permissions.CLUSTER_OPERATOR
 
 
 async def test_in_namespaced_scope_it_may_do_nothing_elsewhere(installed: ControlPlane) -> None:

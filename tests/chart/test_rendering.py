@@ -76,7 +76,7 @@ def test_the_operator_gets_exactly_these_permissions_everywhere() -> None:
     roles = {role["metadata"]["name"]: role for role in of_kind(objects, "ClusterRole")}
     (binding,) = of_kind(objects, "ClusterRoleBinding")
 
-    assert permissions.permissions(roles["trainingjob-operator"]["rules"]) == permissions.OPERATOR
+    assert permissions.permissions(roles["trainingjob-operator"]["rules"]) == permissions.CLUSTER_OPERATOR
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "trainingjob-operator", "namespace": "trainingjob-system"}
     ]

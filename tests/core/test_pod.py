@@ -86,7 +86,7 @@ def test_two_ranks_differ_in_name_labels_rank_variables_and_the_port() -> None:
     assert (one["metadata"]["name"], one["spec"]["hostname"]) == ("digits-1-1", "digits-1-1")
     assert one["metadata"]["labels"]["trainingjob.dev/rank"] == "1"
     changed = {name for name, value in env_of(one).items() if value != env_of(zero)[name]}
-    assert changed == {"NODE_RANK", "PET_NODE_RANK", "RANK"}
+    assert changed == {"NODE_RANK", "PET_NODE_RANK", "RANK", "TRAININGJOB_PROCESS_OFFSET"}
     assert main(zero)["ports"] == [{"name": "rendezvous", "containerPort": 29500}]
     assert main(one)["ports"] == []
 

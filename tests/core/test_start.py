@@ -3,7 +3,7 @@
 import pytest
 
 from support.builders import after, pending, pod
-from trainingjob_operator.api.types import StartPolicy
+from trainingjob_operator.api.policies import StartPolicy
 from trainingjob_operator.core.start import Start, start
 
 FIRST, PARALLEL = StartPolicy.MAIN_NODE_FIRST, StartPolicy.PARALLEL

@@ -6,7 +6,7 @@ from typing import Any
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.status import TrainingJobStatus
-from trainingjob_operator.core.observed import Exit, Job, Observed, Pod, job_from
+from trainingjob_operator.core.observed import Exit, Job, NodeTrouble, Observed, Pod, job_from
 from trainingjob_operator.core.plan import Plan, plan
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
@@ -122,6 +122,7 @@ class World:
         self.raw = raw_job(**fields)
         self.pods: tuple[Pod, ...] = ()
         self.now = NOON
+        self.nodes: dict[str, NodeTrouble] = {}
 
     @property
     def status(self) -> Any:
@@ -142,7 +143,7 @@ class World:
         return self
 
     def observed(self, *, quorum: bool = False) -> Observed:
-        return Observed(job=job_from(self.raw), pods=self.pods, now=self.now, quorum=quorum)
+        return Observed(job=job_from(self.raw), pods=self.pods, now=self.now, quorum=quorum, nodes=dict(self.nodes))
 
     def look(self, *, quorum: bool = False) -> Plan:
         """What would be done, without doing it."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 OPERATOR = {
-    ("trainingjob.dev", "trainingjobs"): {"get", "list", "watch"},
+    ("trainingjob.dev", "trainingjobs"): {"get", "list", "watch", "delete"},
     ("trainingjob.dev", "trainingjobs/status"): {"get", "update", "patch"},
     ("trainingjob.dev", "trainingjobs/finalizers"): {"update"},
     ("", "pods"): {"get", "list", "watch", "create", "delete"},
@@ -13,6 +13,8 @@ OPERATOR = {
     ("networking.k8s.io", "networkpolicies"): {"get", "list", "watch", "create"},
     ("", "events"): {"create", "patch"},
 }
+
+CLUSTER_OPERATOR = OPERATOR | {("", "nodes"): {"get", "list", "watch"}}
 
 EDITOR = {
     ("trainingjob.dev", "trainingjobs"): {

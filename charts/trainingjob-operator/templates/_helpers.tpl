@@ -64,7 +64,7 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- define "trainingjob.rules" -}}
 - apiGroups: [trainingjob.dev]
   resources: [trainingjobs]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, delete]
 - apiGroups: [trainingjob.dev]
   resources: [trainingjobs/status]
   verbs: [get, update, patch]

@@ -33,8 +33,28 @@ _QUANTITY = re.compile(
 
 
 def processes(spec: TrainingJobSpec) -> int:
-    """Training processes per pod: as stated, else one per GPU, else 1."""
+    """Training processes in this spec's pods: as stated, else one per GPU, else 1."""
     return spec.processes_per_node or spec.gpus_per_node or 1
+
+
+def of_rank(spec: TrainingJobSpec, rank: int) -> TrainingJobSpec:
+    """The spec as it is for one rank: with the overrides that name it laid over it, in their order."""
+    changes: dict[str, object] = {}
+    for override in spec.node_overrides:
+        if rank in override.members:
+            changes |= override.changes()
+    return spec.model_copy(update=changes) if changes else spec
+
+
+def process_offset(spec: TrainingJobSpec, rank: int) -> int:
+    """Number of processes on the nodes before this one: the global rank of its first process."""
+    overridden = {member for override in spec.node_overrides for member in override.members if member < rank}
+    return (rank - len(overridden)) * processes(spec) + sum(processes(of_rank(spec, member)) for member in overridden)
+
+
+def num_processes(spec: TrainingJobSpec) -> int:
+    """Processes of the whole job: the size of its process group."""
+    return process_offset(spec, spec.num_nodes)
 
 
 def working_dir(spec: TrainingJobSpec) -> str | None:

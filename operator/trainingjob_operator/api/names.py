@@ -21,6 +21,8 @@ LABEL_ATTEMPT = f"{GROUP}/attempt"
 LABEL_RANK = f"{GROUP}/rank"
 MANAGED_BY = "trainingjob-operator"
 
+MANAGER = f"{GROUP}/operator"
+
 MAIN_CONTAINER = "trainer"
 MAIN_PORT_NAME = "rendezvous"
 

@@ -25,21 +25,36 @@ MAIN_CONTAINER_OWN = {
 }
 
 
+# What tells the entries of a list apart, for the lists of a pod that are merged entry by entry.
+POD_LISTS = {
+    "containers": "name",
+    "initContainers": "name",
+    "volumes": "name",
+    "imagePullSecrets": "name",
+    "hostAliases": "ip",
+}
+CONTAINER_LISTS = {"env": "name", "ports": "containerPort", "volumeMounts": "mountPath"}
+CALLED_TRAINER = f"is required; the training container is called {names.MAIN_CONTAINER!r}"
+
+
 def refused(template: PodTemplate) -> Iterator[Refusal]:
-    """Pairs of field path and sentence for everything in the template that is the operator's own."""
+    """Pairs of field path and sentence for everything in the template that is the operator's own or has no shape."""
     yield from _metadata("labels", template.metadata.labels)
     yield from _metadata("annotations", template.metadata.annotations)
-    spec = template.spec
+    path, spec = "spec.podTemplate.spec", template.spec
     for field, why in OPERATORS_OWN.items():
         if field in spec:
-            yield f"spec.podTemplate.spec.{field}", f"cannot be set: {why}"
+            yield f"{path}.{field}", f"cannot be set: {why}"
     if spec.get("restartPolicy", "Never") != "Never":
         yield (
-            "spec.podTemplate.spec.restartPolicy",
+            f"{path}.restartPolicy",
             "must be Never: a single restarted rank cannot join a running gang; use spec.failurePolicy",
         )
-    yield from _containers(spec)
-    yield from _volumes(spec)
+    misshapen = list(_misshapen(path, spec, POD_LISTS))
+    yield from misshapen
+    if not misshapen:
+        yield from _containers(path, spec)
+        yield from _volumes(path, spec)
 
 
 def _metadata(kind: str, entries: dict[str, str]) -> Iterator[Refusal]:
@@ -48,18 +63,26 @@ def _metadata(kind: str, entries: dict[str, str]) -> Iterator[Refusal]:
             yield f"spec.podTemplate.metadata.{kind}[{key}]", "is set by the operator: remove it"
 
 
-def _containers(spec: dict[str, Any]) -> Iterator[Refusal]:
-    for field in ("containers", "initContainers"):
-        entries = spec.get(field, [])
-        if not isinstance(entries, list):
-            yield f"spec.podTemplate.spec.{field}", "must be a list"
+def _misshapen(path: str, value: dict[str, Any], lists: dict[str, str]) -> Iterator[Refusal]:
+    """What cannot be merged: no list where one belongs, or an entry without the key that tells it from the others."""
+    for field, key in lists.items():
+        if field not in value:
             continue
-        for index, container in enumerate(entries):
-            path = f"spec.podTemplate.spec.{field}[{index}]"
-            if not isinstance(container, dict) or not container.get("name"):
-                yield f"{path}.name", f"is required; the training container is called {names.MAIN_CONTAINER!r}"
-            elif container["name"] == names.MAIN_CONTAINER:
-                yield from _main_container(path, container, field)
+        if not isinstance(value[field], list):
+            yield f"{path}.{field}", "must be a list"
+            continue
+        for index, entry in enumerate(value[field]):
+            found = entry.get(key) if isinstance(entry, dict) else None
+            if not isinstance(found, str | int) or found == "":
+                why = CALLED_TRAINER if field in ("containers", "initContainers") else "is required"
+                yield f"{path}.{field}[{index}].{key}", why
+
+
+def _containers(path: str, spec: dict[str, Any]) -> Iterator[Refusal]:
+    for field in ("containers", "initContainers"):
+        for index, container in enumerate(spec.get(field, [])):
+            if container["name"] == names.MAIN_CONTAINER:
+                yield from _main_container(f"{path}.{field}[{index}]", container, field)
 
 
 def _main_container(path: str, container: dict[str, Any], field: str) -> Iterator[Refusal]:
@@ -68,20 +91,15 @@ def _main_container(path: str, container: dict[str, Any], field: str) -> Iterato
     for key, remedy in MAIN_CONTAINER_OWN.items():
         if key in container:
             yield f"{path}.{key}", f"cannot be set here: {remedy}"
-    for index, variable in enumerate(container.get("env") or []):
-        name = variable.get("name", "") if isinstance(variable, dict) else ""
-        if names.is_reserved_env(name):
-            yield f"{path}.env[{index}].name", f"{name} is set by the operator: remove it"
+    misshapen = list(_misshapen(path, container, CONTAINER_LISTS))
+    yield from misshapen
+    for index, variable in enumerate([] if misshapen else container.get("env", [])):
+        if names.is_reserved_env(str(variable["name"])):
+            yield f"{path}.env[{index}].name", f"{variable['name']} is set by the operator: remove it"
 
 
-def _volumes(spec: dict[str, Any]) -> Iterator[Refusal]:
-    volumes = spec.get("volumes", [])
-    if not isinstance(volumes, list):
-        yield "spec.podTemplate.spec.volumes", "must be a list"
-        return
-    for index, volume in enumerate(volumes):
-        path = f"spec.podTemplate.spec.volumes[{index}].name"
-        if not isinstance(volume, dict) or not volume.get("name"):
-            yield path, "is required"
-        elif volume["name"] in names.VOLUMES:
-            yield path, f"{volume['name']!r} is a volume of the operator: choose another name"
+def _volumes(path: str, spec: dict[str, Any]) -> Iterator[Refusal]:
+    for index, volume in enumerate(spec.get("volumes", [])):
+        if volume["name"] in names.VOLUMES:
+            why = f"{volume['name']!r} is a volume of the operator: choose another name"
+            yield f"{path}.volumes[{index}].name", why

@@ -12,8 +12,11 @@ from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.api.structural import Schema, structural
 from trainingjob_operator.api.types import TrainingJobSpec
 
-MUTABLE = frozenset({"suspend", "failurePolicy"})
-"""Fields of the spec that may change while a job exists; the rest is fixed when the job is created."""
+MUTABLE = frozenset({"suspend", "failurePolicy", "activeDeadlineSeconds", "ttlSecondsAfterFinished"})
+"""Fields of the spec that may change while a job exists; the rest is fixed when the job is created.
+
+Of failurePolicy all may change: a rule or a limit is about what happens next.
+"""
 
 NAME_RULES = [
     rule(

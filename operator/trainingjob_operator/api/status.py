@@ -75,7 +75,9 @@ class Attempt(Model):
     """One start of the whole gang."""
 
     attempt: int = Field(description="Number of the attempt, from 1.")
-    start_time: Time | None = Field(default=None, description="When the attempt was decided.")
+    start_time: Time | None = Field(
+        default=None, description="From when its pods may be created: when it was decided, or after a back-off."
+    )
     end_time: Time | None = Field(default=None, description="When it ended; absent while it runs.")
     reason: Word | None = Field(default=None, description="Why it ended.")
     counted: bool = Field(default=False, description="Whether its end counts towards failurePolicy.maxRestarts.")

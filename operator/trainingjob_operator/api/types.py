@@ -4,14 +4,15 @@
 because it concerns several fields, is in validate.py; values that follow from others are in defaults.py.
 """
 
-from enum import StrEnum
 from typing import Annotated
 
 from pydantic import ConfigDict, Field, StringConstraints
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.container import EnvVar, PodTemplate, Resources
-from trainingjob_operator.api.model import OPEN, AbsolutePath, Model, Quantity, map_by, rule, rules
+from trainingjob_operator.api.model import OPEN, AbsolutePath, Model, Quantity, ShortText, map_by, rule, rules
+from trainingjob_operator.api.overrides import NodeOverride
+from trainingjob_operator.api.policies import FailurePolicy, StartPolicy
 from trainingjob_operator.api.run import Run
 
 ClaimName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253)]
@@ -37,13 +38,6 @@ FILE_RULES = rules(
 )
 
 
-class StartPolicy(StrEnum):
-    """In which order the pods of an attempt are created."""
-
-    MAIN_NODE_FIRST = "MainNodeFirst"
-    PARALLEL = "Parallel"
-
-
 class Data(Model):
     """The dataset: a shared claim, mounted into every pod."""
 
@@ -62,18 +56,6 @@ class Output(Model):
     )
     sub_path: SubPath | None = Field(default=None, description="Folder inside the claim. Default: the job's name.")
     mount_path: AbsolutePath = Field(default=names.OUTPUT_DIR, description="Where the pods see it.")
-
-
-class FailurePolicy(Model):
-    """What happens when a pod of the gang fails."""
-
-    max_restarts: int = Field(
-        default=3,
-        ge=0,
-        le=10000,
-        description="How often the whole gang is restarted after failures of its own. Evicted and deleted pods restart "
-        "the gang too, but do not count. May be changed while the job runs.",
-    )
 
 
 class NetworkPolicy(Model):
@@ -163,16 +145,49 @@ class TrainingJobSpec(Model):
     start_policy: StartPolicy = Field(
         default=StartPolicy.MAIN_NODE_FIRST,
         description="MainNodeFirst creates rank 0's pod first and the others when it has its address (after 2 seconds "
-        "at the latest), so that they need no DNS. Parallel creates all at once, as gang schedulers want it.",
+        "at the latest), so that they need no DNS. MainNodeReady creates the others once rank 0 listens on masterPort. "
+        "Parallel creates all at once, as gang schedulers want it.",
     )
     failure_policy: FailurePolicy = Field(
         default=FailurePolicy(), description="What happens when a pod of the gang fails."
+    )
+    startup_timeout_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=604800,
+        description="Fail the job if the pods of an attempt are not all running within this time, e.g. because an "
+        "image cannot be pulled or no node has room. Default: wait for ever.",
+    )
+    active_deadline_seconds: int | None = Field(
+        default=None,
+        ge=1,
+        le=315360000,
+        description="Fail the job when it has been active for so long; the clock begins anew after a suspension. May "
+        "be changed while the job runs.",
+    )
+    ttl_seconds_after_finished: int | None = Field(
+        default=None,
+        ge=0,
+        le=315360000,
+        description="Delete the job, its pods and their logs so long after it has finished. Default: keep it. May be "
+        "changed at any time.",
     )
     suspend: bool = Field(
         default=False, description="Delete the pods and wait; false starts a new attempt. May be changed at any time."
     )
     network_policy: NetworkPolicy = Field(default=NetworkPolicy(), description="Who may connect to the pods.")
     shared_memory: SharedMemory = Field(default=SharedMemory(), description="The size of /dev/shm.")
+    node_overrides: list[NodeOverride] = Field(
+        default=[],
+        max_length=64,
+        description="What is different on some nodes: GPUs, resources, node selector, variables. For each field the "
+        "last override that names a rank wins.",
+    )
+    managed_by: ShortText | None = Field(
+        default=None,
+        description="Leave this job to another controller of that name (KEP-4368); absent or "
+        "trainingjob.dev/operator means this operator.",
+    )
     pod_template: PodTemplate = Field(
         default=PodTemplate(), description="An overlay for everything else that a pod can have."
     )

@@ -4,7 +4,7 @@ The CRD refuses most of this at `kubectl apply`; here stands all of it once more
 the pod template or add up sizes, and because `trainingjob render` works without a cluster.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from trainingjob_operator.api import names, overlay_rules
+from trainingjob_operator.api.container import EnvVar, Resources
 from trainingjob_operator.api.defaults import quantity
 from trainingjob_operator.api.run import EXACTLY_ONE
 from trainingjob_operator.api.types import TrainingJobSpec
@@ -45,7 +46,7 @@ def parse_spec(name: str, spec: object) -> TrainingJobSpec | tuple[Problem, ...]
 
 def problems(spec: TrainingJobSpec) -> list[Problem]:
     """Everything that is wrong with a spec whose types are right."""
-    checks = (_run, _env, _files, _mounts, _resources, _pod_template)
+    checks = (_run, _env, _files, _mounts, _resources, _failure_rules, _overrides, _pod_template)
     return [problem for check in checks for problem in check(spec)]
 
 
@@ -97,12 +98,16 @@ def _run(spec: TrainingJobSpec) -> Iterator[Problem]:
 
 
 def _env(spec: TrainingJobSpec) -> Iterator[Problem]:
+    yield from _variables("spec.env", spec.env)
+
+
+def _variables(path: str, variables: Sequence[EnvVar]) -> Iterator[Problem]:
     seen = set()
-    for index, variable in enumerate(spec.env):
+    for index, variable in enumerate(variables):
         if names.is_reserved_env(variable.name):
-            yield Problem(f"spec.env[{index}].name", f"{variable.name} is set by the operator: remove it")
+            yield Problem(f"{path}[{index}].name", f"{variable.name} is set by the operator: remove it")
         if variable.name in seen:
-            yield Problem(f"spec.env[{index}].name", f"{variable.name} is set twice: remove one")
+            yield Problem(f"{path}[{index}].name", f"{variable.name} is set twice: remove one")
         seen.add(variable.name)
 
 
@@ -140,19 +145,41 @@ def _mounts(spec: TrainingJobSpec) -> Iterator[Problem]:
 
 
 def _resources(spec: TrainingJobSpec) -> Iterator[Problem]:
-    for kind, amounts in (("limits", spec.resources.limits), ("requests", spec.resources.requests)):
-        if spec.gpu_resource in amounts:
-            yield Problem(
-                f"spec.resources.{kind}[{spec.gpu_resource}]", "GPUs are set by spec.gpusPerNode: remove it here"
-            )
+    yield from _amounts("spec.resources", spec.resources, spec.gpu_resource)
+
+
+def _amounts(path: str, resources: Resources, gpu_resource: str) -> Iterator[Problem]:
+    for kind, amounts in (("limits", resources.limits), ("requests", resources.requests)):
+        if gpu_resource in amounts:
+            yield Problem(f"{path}.{kind}[{gpu_resource}]", "GPUs are set by spec.gpusPerNode: remove it here")
         for name, amount in amounts.items():
             try:
                 negative = quantity(amount) < 0
             except ValueError as error:
-                yield Problem(f"spec.resources.{kind}[{name}]", str(error))
+                yield Problem(f"{path}.{kind}[{name}]", str(error))
             else:
                 if negative:
-                    yield Problem(f"spec.resources.{kind}[{name}]", f"{amount} is negative")
+                    yield Problem(f"{path}.{kind}[{name}]", f"{amount} is negative")
+
+
+def _failure_rules(spec: TrainingJobSpec) -> Iterator[Problem]:
+    for index, entry in enumerate(spec.failure_policy.rules):
+        if (entry.on_exit_codes is None) == (entry.on_reasons is None):
+            path = f"spec.failurePolicy.rules[{index}]"
+            yield Problem(path, "exactly one of onExitCodes, onReasons must be set")
+
+
+def _overrides(spec: TrainingJobSpec) -> Iterator[Problem]:
+    for index, override in enumerate(spec.node_overrides):
+        path = f"spec.nodeOverrides[{index}]"
+        beyond = sorted(rank for rank in override.members if rank >= spec.num_nodes)
+        if beyond:
+            yield Problem(f"{path}.ranks", f"there is no rank {beyond[0]}: ranks are 0 to {spec.num_nodes - 1}")
+        if not override.members:
+            yield Problem(f"{path}.ranks", f"{override.ranks!r} names no rank: write the smaller number first")
+        yield from _variables(f"{path}.env", override.env)
+        if override.resources is not None:
+            yield from _amounts(f"{path}.resources", override.resources, spec.gpu_resource)
 
 
 def _pod_template(spec: TrainingJobSpec) -> Iterator[Problem]:

@@ -42,6 +42,9 @@ class Applier:
 
         Raises StaleViewError, and ApiError or a connection error where a plain retry is right.
         """
+        if plan.delete_job:
+            await self._delete_job(job)
+            return None
         if plan.status is not None:
             await self._write_status(job, plan.status)
         refused = await self._all(self._create(job, child) for child in plan.children)
@@ -76,6 +79,15 @@ class Applier:
                 raise StaleViewError from error
             raise
         self.jobs.put(reply)
+
+    async def _delete_job(self, job: Job) -> None:
+        """Delete a job whose time is over: this life of it, and its children with it."""
+        try:
+            await self.api.delete(TRAININGJOBS, job.namespace, job.name, uid=job.uid)
+        except ApiError as error:
+            if not (is_gone(error) or is_conflict(error)):
+                raise
+            self.jobs.remove(Key(job.namespace, job.name), job.uid)
 
     async def _create(self, job: Job, create: Create) -> Blocked | None:
         """Create a child. One that exists and is ours is success: an earlier pass's reply was lost."""

@@ -92,6 +92,10 @@ class PodCache:
         """The pods that carry a job's name, whoever owns them."""
         return tuple(self._by_job.get(key, {}).values())
 
+    def keys_on(self, node: str) -> list[Key]:
+        """The jobs that have a pod on a node."""
+        return [key for key, pods in self._by_job.items() if any(pod.node == node for pod in pods.values())]
+
     def __len__(self) -> int:
         return len(self._versions)
 

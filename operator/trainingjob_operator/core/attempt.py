@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from trainingjob_operator.api import names
-from trainingjob_operator.api.types import StartPolicy
-from trainingjob_operator.core.failure import Cause, first_cause, lost, waits_for_cause
+from trainingjob_operator.api.policies import StartPolicy
+from trainingjob_operator.core.failure import NODE_LOST, Cause, first_cause, lost, waits_for_cause
 from trainingjob_operator.core.observed import Observed, Pod
 
 
@@ -66,6 +66,8 @@ def judge(observed: Observed) -> Verdict:
     gang, now = observed.gang, observed.now
     cause = first_cause(gang.values(), observed)
     if cause is not None:
+        if cause.failure.reason == NODE_LOST and not observed.quorum:
+            return Unsure()
         until = waits_for_cause(cause, gang.values(), now)
         return Undecided(until) if until else Broken(cause)
     assert observed.job.spec is not None

@@ -2,12 +2,14 @@
 
 Rule 6 of docs/protocol.md: only a pod that a committed status condemns is deleted: one of an older attempt, or of a job
 that is finished or suspended. What has stopped stays for its logs in the newest two attempts.
+On a lost node nobody will confirm an ordinary deletion: there it is forced (grace period 0), even if one is under way.
 """
 
 from dataclasses import dataclass
 
 from trainingjob_operator.api.status import ConditionType, TrainingJobStatus
 from trainingjob_operator.core.conditions import is_true
+from trainingjob_operator.core.lostnodes import lost_node
 from trainingjob_operator.core.observed import Observed, Pod
 from trainingjob_operator.core.progress import is_finished, is_suspended
 
@@ -25,8 +27,10 @@ class Deletion:
 
 def deletions(status: TrainingJobStatus, observed: Observed) -> list[Deletion]:
     """The deletions that a status, once committed, demands."""
-    going = (pod for pod in observed.own if not pod.deleting and _must_go(status, pod))
-    return [Deletion(pod, _grace(status, pod)) for pod in going]
+    going = [pod for pod in observed.own if _must_go(status, pod)]
+    lost = [pod for pod in going if observed.job.spec and lost_node(pod, observed)]
+    forced = [Deletion(pod, 0) for pod in lost]
+    return forced + [Deletion(pod, _grace(status, pod)) for pod in going if pod not in lost and not pod.deleting]
 
 
 def _must_go(status: TrainingJobStatus, pod: Pod) -> bool:

@@ -6,10 +6,12 @@ faster ways to restart come under the same verdict.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from trainingjob_operator.api.policies import Action, FailureRule
 from trainingjob_operator.api.status import Attempt, Failure
+from trainingjob_operator.core.lostnodes import lost_node
 from trainingjob_operator.core.observed import Exit, Observed, Pod
 
 LOST_PEER = 75
@@ -24,18 +26,23 @@ _CONNECTION_LOST = re.compile(
     r"|ncclremoteerror|ncclsystemerror|distnetworkerror|diststoreerror|connection closed by peer",
     re.IGNORECASE,
 )
+NODE_LOST = "NodeLost"
 _MESSAGE_LIMIT = 900
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """One pod's failure. ``symptom`` marks a rank that only lost its peer; ``permanent`` one that no restart mends."""
+    """One pod's failure. ``symptom`` marks a rank that only lost its peer; ``permanent`` one that no restart mends.
+
+    ``by_rule`` tells that a rule of the user's failurePolicy made it so.
+    """
 
     failure: Failure
     at: datetime
     counted: bool
     symptom: bool = False
     permanent: bool = False
+    by_rule: bool = False
 
     def sentence(self) -> str:
         """The failure for people: pod, node, what happened."""
@@ -54,6 +61,9 @@ def cause_of(pod: Pod, observed: Observed) -> Cause | None:
     """What is wrong with a pod, None if nothing is."""
     if pod.succeeded:
         return None
+    if not pod.stopped and (node := lost_node(pod, observed)):
+        what = f"its node {node.name} {'is gone' if node.gone else 'is not ready'} since {node.since:%H:%M:%S} UTC"
+        return _disrupted(pod, NODE_LOST, what, node.since)
     if pod.deleting and _ended_by_deletion(pod):
         return _disrupted(pod, pod.disruption or "PodDeleted", "was deleted", pod.deleting_since or observed.now)
     if not pod.stopped:
@@ -64,6 +74,22 @@ def cause_of(pod: Pod, observed: Observed) -> Cause | None:
         # The pod ended without a container that failed: the node refused or dropped it.
         return _disrupted(pod, pod.reason or "PodFailed", pod.message or "ended before it ran", _end(pod, observed))
     return _exited(pod, pod.exit, observed)
+
+
+def with_rules(cause: Cause, rules: Iterable[FailureRule]) -> Cause:
+    """The cause as the user's rules see it: the first rule that matches says whether it counts or is final."""
+    for entry in rules:
+        if _matches(entry, cause.failure):
+            return replace(
+                cause, counted=entry.action == Action.RESTART, permanent=entry.action == Action.FAIL, by_rule=True
+            )
+    return cause
+
+
+def _matches(entry: FailureRule, failure: Failure) -> bool:
+    if entry.on_exit_codes is not None:
+        return failure.exit_code in entry.on_exit_codes
+    return failure.reason in (entry.on_reasons or ())
 
 
 def lost(observed: Observed, rank: int, name: str, reason: str, what: str) -> Cause:

@@ -4,7 +4,8 @@ Decides nothing. It is the only place that knows where in a Pod or a TrainingJob
 from these values.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
@@ -92,9 +93,17 @@ class Pod:
         return self.deleting_since is not None
 
 
+@dataclass(frozen=True, slots=True)
+class NodeTrouble:
+    """A node that is not well: NotReady since then, or gone."""
+
+    since: datetime
+    gone: bool = False
+
+
 @dataclass(frozen=True)
 class Observed:
-    """Everything one pass knows.
+    """Everything one pass knows. ``nodes`` holds only those of the job's nodes that are not well.
 
     ``quorum`` tells whether the pods were read from the API server just now. From a cache only presence may be
     concluded, never absence: watches lag (docs/protocol.md, rule 3). ``refusal`` is why the API server refused the last
@@ -106,6 +115,7 @@ class Observed:
     now: datetime
     quorum: bool = False
     cluster_domain: str = "cluster.local"
+    nodes: Mapping[str, NodeTrouble] = field(default_factory=dict)
     refusal: Blocked | None = None
     reported_at: datetime | None = None
 

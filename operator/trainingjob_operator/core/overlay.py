@@ -5,17 +5,9 @@ Pure; what an overlay may not touch is refused before (api/overlay_rules.py).
 
 from typing import Any
 
-# What tells the entries of a list apart, for the lists of a pod that have such a key.
-KEYS = {
-    "containers": "name",
-    "initContainers": "name",
-    "volumes": "name",
-    "env": "name",
-    "volumeMounts": "mountPath",
-    "ports": "containerPort",
-    "imagePullSecrets": "name",
-    "hostAliases": "ip",
-}
+from trainingjob_operator.api.overlay_rules import CONTAINER_LISTS, POD_LISTS
+
+KEYS = POD_LISTS | CONTAINER_LISTS
 
 
 def overlaid(base: Any, over: Any, field: str = "") -> Any:

@@ -4,22 +4,25 @@
 are in docs/protocol.md.
 """
 
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
+from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import PODS, Resource
 from trainingjob_operator.api.status import State, TrainingJobStatus
 from trainingjob_operator.core import progress
 from trainingjob_operator.core.announce import Announcement, announcements
-from trainingjob_operator.core.attempt import Broken, Done, Formed, Incomplete, Undecided, Unsure, Whole, judge
+from trainingjob_operator.core.attempt import Broken, Done, Formed, Incomplete, Undecided, Unsure, Verdict, Whole, judge
 from trainingjob_operator.core.backoff import restart_delay
 from trainingjob_operator.core.children import children
 from trainingjob_operator.core.condemned import Deletion, deletions
 from trainingjob_operator.core.conditions import Situation
-from trainingjob_operator.core.failure import Cause, refined
+from trainingjob_operator.core.deadlines import deadline, delete_at
+from trainingjob_operator.core.failure import Cause, refined, with_rules
+from trainingjob_operator.core.lostnodes import next_loss
 from trainingjob_operator.core.observed import Observed
-from trainingjob_operator.core.pod import for_rank, template
+from trainingjob_operator.core.pod import pods
 from trainingjob_operator.core.start import start
 from trainingjob_operator.core.status import at_work, report_due, shown, waiting_for
 
@@ -36,7 +39,8 @@ class Create:
 class Plan:
     """What to do, in this order: write the status, create children, delete and create pods, publish events.
 
-    ``needs_quorum`` asks for nothing but a fresh look: the decision depends on something being absent.
+    ``needs_quorum`` asks for nothing but a fresh look: the decision depends on something being absent. ``delete_job``
+    deletes the job itself, whose time to live is over.
     ``requeue_after`` is in seconds; None waits for the next event.
     """
 
@@ -47,6 +51,7 @@ class Plan:
     events: tuple[Announcement, ...] = ()
     requeue_after: float | None = None
     needs_quorum: bool = False
+    delete_job: bool = False
 
 
 QUORUM = Plan(needs_quorum=True)
@@ -55,11 +60,21 @@ NOTHING = Plan()
 
 def plan(observed: Observed) -> Plan:
     """The next step of a job's life."""
+    step = _next_step(observed)
+    loss = next_loss(observed) if observed.job.spec is not None else None
+    return (
+        step if loss is None else replace(step, requeue_after=_sooner(step.requeue_after, _until(observed.now, loss)))
+    )
+
+
+def _next_step(observed: Observed) -> Plan:
     job, status = observed.job, observed.job.status
     if job.deleting:
         return NOTHING  # the garbage collector takes the children
+    if job.spec is not None and job.spec.managed_by not in (None, names.MANAGER):
+        return NOTHING  # another controller's
     if progress.is_finished(status):
-        return _settled(observed, status, None)
+        return _kept_until_its_time(observed)
     if job.spec is None:
         return _failed(observed, status, "InvalidSpec", "; ".join(map(str, job.problems)))
     newer = max((pod.attempt for pod in observed.own), default=0)
@@ -75,7 +90,18 @@ def plan(observed: Observed) -> Plan:
 def _attempt(observed: Observed) -> Plan:
     """The step of a job with a live attempt."""
     status, now = observed.job.status, observed.now
-    match judge(observed):
+    assert observed.job.spec is not None
+    limit = deadline(observed.job.spec, status, _what_blocks(observed))
+    if limit and limit.at <= now:
+        return _failed(observed, status, limit.reason, limit.message)
+    step = _step(observed, judge(observed))
+    return replace(step, requeue_after=_sooner(step.requeue_after, _until(now, limit.at if limit else None)))
+
+
+def _step(observed: Observed, verdict: Verdict) -> Plan:
+    """What a verdict on the live attempt asks for."""
+    status, now = observed.job.status, observed.now
+    match verdict:
         case Unsure():
             return QUORUM
         case Undecided(until):
@@ -91,6 +117,25 @@ def _attempt(observed: Observed) -> Plan:
             return _settled(observed, status, at_work(status, observed))
         case Incomplete(missing):
             return _fill(observed, status, missing)
+
+
+def _kept_until_its_time(observed: Observed) -> Plan:
+    """A finished job: running pods go, and in the end the job itself, if it has a time to live."""
+    at = delete_at(observed.job.spec, observed.job.status)
+    if at is not None and at <= observed.now:
+        return Plan(delete_job=True)
+    settled = _settled(observed, observed.job.status, None)
+    return replace(settled, requeue_after=_sooner(settled.requeue_after, _until(observed.now, at)))
+
+
+def _what_blocks(observed: Observed) -> str:
+    situation = at_work(observed.job.status, observed)
+    return situation.message or situation.reason
+
+
+def _until(now: datetime, *times: datetime | None) -> float | None:
+    """Seconds to the next of these times."""
+    return min(((at - now).total_seconds() for at in times if at is not None), default=None)
 
 
 def _begin(observed: Observed, newest_seen: int) -> Plan:
@@ -129,7 +174,7 @@ def _create(observed: Observed, memory: TrainingJobStatus, missing: tuple[int, .
     assert job.spec is not None
     gang = {pod.rank: pod for pod in observed.own if pod.attempt == memory.attempt}
     now_due = start(job.spec.start_policy, gang, missing, now)
-    base = template(job, memory.attempt, observed.cluster_domain)
+    bodies = pods(replace(job, status=memory), memory.attempt, now_due.ranks, observed.cluster_domain, now_due.main_ip)
     settled = _settled(observed, memory, at_work(memory, observed))
     again = (now_due.again_at - now).total_seconds() if now_due.again_at else None
     return Plan(
@@ -137,7 +182,7 @@ def _create(observed: Observed, memory: TrainingJobStatus, missing: tuple[int, .
         events=settled.events,
         deletions=settled.deletions,
         children=tuple(Create(*child) for child in children(job)) if first else (),
-        pods=tuple(Create(PODS, for_rank(job, base, memory.attempt, rank, now_due.main_ip)) for rank in now_due.ranks),
+        pods=tuple(Create(PODS, body) for body in bodies),
         requeue_after=_sooner(again, settled.requeue_after),
     )
 
@@ -146,11 +191,13 @@ def _broken(observed: Observed, cause: Cause) -> Plan:
     """The gang goes: a restart, or the end if the budget is spent or no restart can help."""
     job, status, now = observed.job, observed.job.status, observed.now
     assert job.spec is not None
+    cause = with_rules(cause, job.spec.failure_policy.rules)
     budget = job.spec.failure_policy.max_restarts
     reason = cause.failure.reason
     ended = progress.ended(status, now, reason, counted=cause.counted, failure=cause.failure)
     if cause.permanent:
-        return _failed(observed, ended, "ConfigurationError", cause.sentence())
+        why = "FailurePolicyRule" if cause.by_rule else "ConfigurationError"
+        return _failed(observed, ended, why, cause.sentence())
     if cause.counted and status.restarts >= budget:
         message = f"{cause.sentence()}; spec.failurePolicy.maxRestarts is {budget}"
         return _failed(observed, ended, "RestartLimitReached", message)

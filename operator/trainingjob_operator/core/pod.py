@@ -1,14 +1,19 @@
 """The desired pod of one rank.
 
 Everything that is the same for all ranks is built once (`template`); a rank's own name, labels, variables and host
-alias are put into a copy (`for_rank`). For 512 pods that is the difference between building and patching.
+alias are put into a copy (`for_rank`). For 512 pods that is the difference between building and patching. A rank that
+`spec.nodeOverrides` names gets a template of its own.
 """
 
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from trainingjob_operator.api import names
-from trainingjob_operator.api.defaults import working_dir
+from trainingjob_operator.api.defaults import of_rank, working_dir
+from trainingjob_operator.api.overrides import NodeOverride
+from trainingjob_operator.api.policies import StartPolicy
 from trainingjob_operator.api.types import TrainingJobSpec
+from trainingjob_operator.core.avoid import avoided_nodes
 from trainingjob_operator.core.command import command
 from trainingjob_operator.core.observed import Job
 from trainingjob_operator.core.overlay import overlaid
@@ -18,10 +23,23 @@ Body = dict[str, Any]
 GRACE_SECONDS = 60
 
 
-def template(job: Job, attempt: int, cluster_domain: str) -> Body:
-    """The pod of rank 0 without its labels and names. Needs a valid job."""
-    spec = job.spec
-    assert spec is not None
+def pods(
+    job: Job, attempt: int, ranks: Iterable[int], cluster_domain: str, main_ip: str | None = None
+) -> Iterator[Body]:
+    """The pods of some ranks of an attempt. Needs a valid job."""
+    assert job.spec is not None
+    overridden = frozenset(rank for override in job.spec.node_overrides for rank in override.members)
+    common = template(job, attempt, cluster_domain)
+    for rank in ranks:
+        base = template(job, attempt, cluster_domain, rank) if rank in overridden else common
+        yield for_rank(job, base, attempt, rank, main_ip)
+
+
+def template(job: Job, attempt: int, cluster_domain: str, rank: int | None = None) -> Body:
+    """The pod of a rank without its labels and names; without a rank, of one that no override names."""
+    assert job.spec is not None
+    spec = job.spec if rank is None else of_rank(job.spec, rank)
+    overrides = [] if rank is None else [o for o in spec.node_overrides if rank in o.members]
     own: Body = {
         "restartPolicy": "Never",
         "subdomain": job.name,
@@ -29,9 +47,15 @@ def template(job: Job, attempt: int, cluster_domain: str) -> Body:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # a Service called "master" would set MASTER_PORT
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_container(job, attempt, cluster_domain)],
+        "containers": [_container(job, spec, overrides, environment(job, attempt, rank or 0, cluster_domain))],
         "volumes": _volumes(job.name, spec),
     }
+    blamed = avoided_nodes(job.status)
+    if blamed:
+        own["affinity"] = {"nodeAffinity": _rather_not(blamed)}
+    selector = {key: value for override in overrides for key, value in override.node_selector.items()}
+    if selector:
+        own["nodeSelector"] = selector
     return {
         "apiVersion": "v1",
         "kind": "Pod",
@@ -56,9 +80,18 @@ def for_rank(job: Job, base: Body, attempt: int, rank: int, main_ip: str | None)
     }
     if rank > 0:
         pod["spec"]["containers"] = [_of_rank(container, job, rank) for container in pod["spec"]["containers"]]
+    elif spec.start_policy == StartPolicy.MAIN_NODE_READY:
+        pod["spec"]["containers"] = [_probed(container) for container in pod["spec"]["containers"]]
     if main_ip is not None:
         pod["spec"]["hostAliases"] = [*pod["spec"].get("hostAliases", []), _alias(pod, main_ip)]
     return pod
+
+
+def _rather_not(nodes: list[str]) -> Body:
+    field = {"key": "metadata.name", "operator": "NotIn", "values": nodes}
+    return {
+        "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 100, "preference": {"matchFields": [field]}}]
+    }
 
 
 def owner_reference(job: Job) -> Body:
@@ -87,19 +120,25 @@ def _of_rank(container: Body, job: Job, rank: int) -> Body:
     return {key: value for key, value in container.items() if key != "ports"} | {"env": env, "ports": ports}
 
 
+def _probed(container: Body) -> Body:
+    """Rank 0 is ready once it listens for the rendezvous, unless the user has another idea of ready."""
+    if container["name"] != names.MAIN_CONTAINER or "readinessProbe" in container:
+        return container
+    probe = {"tcpSocket": {"port": names.MAIN_PORT_NAME}, "periodSeconds": 1, "failureThreshold": 3}
+    return container | {"readinessProbe": probe}
+
+
 def _alias(pod: Body, main_ip: str) -> Body:
     env = next(c["env"] for c in pod["spec"]["containers"] if c["name"] == names.MAIN_CONTAINER)
     return {"ip": main_ip, "hostnames": [next(v["value"] for v in env if v["name"] == "MASTER_ADDR")]}
 
 
-def _container(job: Job, attempt: int, cluster_domain: str) -> Body:
-    spec = job.spec
-    assert spec is not None
+def _container(job: Job, spec: TrainingJobSpec, overrides: Sequence[NodeOverride], variables: dict[str, str]) -> Body:
     found: Body = {
         "name": names.MAIN_CONTAINER,
         "image": spec.image,
         "command": command(spec),
-        "env": _env(spec, environment(job, attempt, 0, cluster_domain)),
+        "env": _env(spec, overrides, variables),
         "ports": [{"name": names.MAIN_PORT_NAME, "containerPort": spec.master_port}],
         "resources": _resources(spec),
         "volumeMounts": _mounts(job.name, spec),
@@ -113,11 +152,11 @@ def _container(job: Job, attempt: int, cluster_domain: str) -> Body:
     return found | {"workingDir": directory} if directory else found
 
 
-def _env(spec: TrainingJobSpec, ours: dict[str, str]) -> list[Body]:
+def _env(spec: TrainingJobSpec, overrides: Sequence[NodeOverride], ours: dict[str, str]) -> list[Body]:
     """The user's variables come last, as they may refer to ours; where both set one, the user's wins."""
-    theirs = [variable.wire() for variable in spec.env]
-    taken = {variable["name"] for variable in theirs}
-    return [{"name": name, "value": value} for name, value in ours.items() if name not in taken] + theirs
+    stated = [*spec.env, *(variable for override in overrides for variable in override.env)]
+    theirs = {variable.name: variable.wire() for variable in stated}
+    return [{"name": name, "value": value} for name, value in ours.items() if name not in theirs] + [*theirs.values()]
 
 
 def _resources(spec: TrainingJobSpec) -> Body:

@@ -5,7 +5,7 @@ is not here matters as much: LOCAL_RANK, GROUP_RANK, TORCHELASTIC_* and SLURM_* 
 """
 
 from trainingjob_operator.api import names
-from trainingjob_operator.api.defaults import processes, threads
+from trainingjob_operator.api.defaults import num_processes, of_rank, process_offset, processes, threads
 from trainingjob_operator.core.observed import Job
 
 Environment = dict[str, str]
@@ -13,37 +13,37 @@ Environment = dict[str, str]
 
 def environment(job: Job, attempt: int, rank: int, cluster_domain: str) -> Environment:
     """Variables of one rank's pod, in a stable order. Needs a valid job."""
-    assert job.spec is not None
     main = names.main_address(job.name, attempt, job.namespace, cluster_domain)
-    return _shared(job, attempt, main) | per_rank(job, rank)
+    return _of_the_job(job, attempt, main) | _of_the_node(job, rank) | per_rank(job, rank)
 
 
 def per_rank(job: Job, rank: int) -> Environment:
-    """The variables that differ between the pods of an attempt.
+    """The variables that differ between pods which are otherwise alike.
 
-    RANK is the node's rank only where a node has one process; with more, Lightning would take it for a process's.
+    RANK is the node's rank only where every node has one process; with more, Lightning would take it for a process's.
     """
     assert job.spec is not None
     text = str(rank)
-    found = {"NODE_RANK": text, "PET_NODE_RANK": text}
-    return found | {"RANK": text} if processes(job.spec) == 1 else found
+    found = {
+        "NODE_RANK": text,
+        "PET_NODE_RANK": text,
+        "TRAININGJOB_PROCESS_OFFSET": str(process_offset(job.spec, rank)),
+    }
+    return found | {"RANK": text} if num_processes(job.spec) == job.spec.num_nodes else found
 
 
-def _shared(job: Job, attempt: int, main: str) -> Environment:
+def _of_the_job(job: Job, attempt: int, main: str) -> Environment:
     spec = job.spec
     assert spec is not None
-    nodes, devices, port = str(spec.num_nodes), str(processes(spec)), str(spec.master_port)
+    nodes, port = str(spec.num_nodes), str(spec.master_port)
     found = {
         "MASTER_ADDR": main,
         "MASTER_PORT": port,
         "WORLD_SIZE": nodes,  # the number of nodes: what Lightning's general-purpose cluster documents
         "NNODES": nodes,
         "PL_TRAINER_NUM_NODES": nodes,
-        "PL_TRAINER_DEVICES": devices,
         "LT_NUM_NODES": nodes,
-        "LT_DEVICES": devices,
         "PET_NNODES": nodes,
-        "PET_NPROC_PER_NODE": devices,
         "PET_MASTER_ADDR": main,
         "PET_MASTER_PORT": port,
         "TRAININGJOB_NAME": job.name,
@@ -51,7 +51,7 @@ def _shared(job: Job, attempt: int, main: str) -> Environment:
         "TRAININGJOB_UID": job.uid,
         "TRAININGJOB_ATTEMPT": str(attempt),
         "TRAININGJOB_NUM_NODES": nodes,
-        "TRAININGJOB_DEVICES": devices,
+        "TRAININGJOB_NUM_PROCESSES": str(num_processes(spec)),
         "PYTHONUNBUFFERED": "1",
         "NCCL_DEBUG": "WARN",
     }
@@ -59,7 +59,15 @@ def _shared(job: Job, attempt: int, main: str) -> Environment:
         found["TRAININGJOB_DATA_DIR"] = spec.data.mount_path
     if spec.output:
         found["TRAININGJOB_OUTPUT_DIR"] = spec.output.mount_path
-    limit = threads(spec)
+    return found
+
+
+def _of_the_node(job: Job, rank: int) -> Environment:
+    """What follows from the node's own processes and CPUs; the same everywhere without spec.nodeOverrides."""
+    assert job.spec is not None
+    spec = of_rank(job.spec, rank)
+    devices, limit = str(processes(spec)), threads(spec)
+    found = dict.fromkeys(("PL_TRAINER_DEVICES", "LT_DEVICES", "PET_NPROC_PER_NODE", "TRAININGJOB_DEVICES"), devices)
     if limit is not None:
         found |= {"OMP_NUM_THREADS": str(limit), "LIGHTLY_TRAIN_MAX_NUM_WORKERS_AUTO": str(limit)}
     return found

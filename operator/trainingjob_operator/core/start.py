@@ -2,14 +2,14 @@
 
 MainNodeFirst waits for rank 0's address so that the others get it as a host alias: a name that is asked for before it
 exists stays unknown to DNS caches for 3 to 30 s. It waits two seconds at most: an address appears only when the
-container starts, and cold images must be pulled side by side.
+container starts, and cold images must be pulled side by side. MainNodeReady waits until rank 0 listens, however long.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from trainingjob_operator.api.types import StartPolicy
+from trainingjob_operator.api.policies import StartPolicy
 from trainingjob_operator.core.observed import Pod
 
 ADDRESS_PATIENCE = timedelta(seconds=2)
@@ -31,6 +31,8 @@ def start(policy: StartPolicy, gang: Mapping[int, Pod], missing: tuple[int, ...]
         return Start(missing, main.ip if main else None)
     if main is None:
         return Start((0,))
+    if policy == StartPolicy.MAIN_NODE_READY:
+        return Start(missing, main.ip) if main.ready else Start(())
     if main.ip or main.created_at is None:
         return Start(missing, main.ip)
     waited = now - main.created_at
