@@ -56,7 +56,7 @@ class Collector:
             self._dirty.update({place: None for uid in before if (place := self._places.get(uid))})
             return
         self._places[meta["uid"]] = ref
-        if any(uid not in self._places for uid in after) or _is_closing(meta):
+        if any(not self._is_present(uid, ref) for uid in after) or _is_closing(meta):
             self._dirty[ref] = None
 
     def collect(self, ground: Ground) -> int:
@@ -87,7 +87,7 @@ class Collector:
         owners = meta.get("ownerReferences") or []
         if not owners:
             return
-        present = [owner for owner in owners if self._is_present(owner, ref)]
+        present = [owner for owner in owners if self._is_present(owner.get("uid", ""), ref)]
         solid = [owner for owner in present if not self._waits(ground, owner)]
         if solid:
             if len(present) < len(owners):
@@ -130,8 +130,9 @@ class Collector:
     def _delete(self, ground: Ground, ref: Ref, uid: str, propagation: Propagation) -> None:
         ground.remove(ref, DeleteOptions(uid=uid, propagation=propagation))
 
-    def _is_present(self, owner: Object, dependent: Ref) -> bool:
-        place = self._places.get(owner.get("uid", ""))
+    def _is_present(self, owner_uid: str, dependent: Ref) -> bool:
+        """Whether an owner is where an object's owner may be: in its namespace, or in none."""
+        place = self._places.get(owner_uid)
         return place is not None and place.namespace in ("", dependent.namespace)
 
     def _waits(self, ground: Ground, owner: Object) -> bool:
