@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-import yaml
 from pydantic import ValidationError
 
 from trainingjob_operator.api import names, overlay_rules
@@ -118,8 +117,8 @@ def _files(spec: TrainingJobSpec) -> Iterator[Problem]:
     keys = [names.file_key(path) for path in spec.files]
     if len(set(keys)) < len(keys) or names.CONFIG_KEY in keys:
         yield Problem("spec.files", "two names differ only in '/' and '__', or one is reserved: rename a file")
-    config = yaml.safe_dump(spec.run.trainer.config) if spec.run.trainer else ""
-    size = sum(len(text.encode()) for text in (*spec.files.values(), config))
+    size = sum(len(text.encode()) for text in spec.files.values())
+    size += len(orjson.dumps(spec.run.trainer.config)) if spec.run.trainer else 0
     if size > names.MAX_FILES_BYTES:
         yield Problem(
             "spec.files", f"{size} bytes in all are more than {names.MAX_FILES_BYTES}: put the code into the image"

@@ -209,7 +209,7 @@ class HttpApi:
             async for line in _lines(response):
                 if not line.endswith(b"\n") or line == b"\n":
                     continue  # the server went away in the middle of it, or something between says that it is alive
-                event = orjson.loads(line)
+                event = _decoded(line)
                 if event["type"] == "ERROR":
                     raise _status_error(event["object"])
                 yield WatchEvent(event["type"], event["object"])
@@ -309,6 +309,15 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None
         buffer = bytearray(rest)
     if buffer:
         yield bytes(buffer)
+
+
+def _decoded(line: bytes) -> Object:
+    """One event of a watch. A line that a proxy cut or made up is a broken connection, not a fact."""
+    try:
+        event: Object = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        raise aiohttp.ClientPayloadError(f"a watch sent something that is not JSON: {line[:80]!r}") from error
+    return event
 
 
 def _error(response: aiohttp.ClientResponse, payload: bytes) -> ApiError:

@@ -157,7 +157,9 @@ def _exited(pod: Pod, ended: Exit, observed: Observed) -> Cause:
 
 def _failure(pod: Pod, reason: str, message: str) -> Failure:
     code = pod.exit.code if pod.exit else None
-    return Failure(rank=pod.rank, pod=pod.name, node=pod.node, exit_code=code, reason=reason, message=message[:1024])
+    return Failure(
+        rank=pod.rank, pod=pod.name, node=pod.node, exit_code=code, reason=reason[:253], message=message[:1024]
+    )
 
 
 def _end(pod: Pod, observed: Observed) -> datetime:

@@ -198,11 +198,11 @@ def _blocked(status: dict[str, Any], conditions: dict[str, Any]) -> Blocked | No
     """Why the pod waits. A container that is merely being created waits for nothing that a user could mend."""
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return Blocked(scheduled.get("reason") or "Unschedulable", scheduled.get("message") or "")
+        return Blocked((scheduled.get("reason") or "Unschedulable")[:253], scheduled.get("message") or "")
     for container in [*(status.get("initContainerStatuses") or []), *(status.get("containerStatuses") or [])]:
         waiting = (container.get("state") or {}).get("waiting") or {}
         if waiting.get("reason") not in (None, "ContainerCreating", "PodInitializing"):
-            return Blocked(waiting["reason"], waiting.get("message") or "")
+            return Blocked(waiting["reason"][:253], waiting.get("message") or "")
     return None
 
 

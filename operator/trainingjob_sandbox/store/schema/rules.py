@@ -35,6 +35,7 @@ _NATIVE = frozenset(
     ]
 )
 _LITERALS = re.compile(r"""[rR]?("(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')""")
+_OWN_FIELD = re.compile(r"\b(?:self|oldSelf)\b(?:\s*\.\s*\??\s*([A-Za-z_]\w*)(?!\w|\s*\())?")
 _OPTIONAL_FIELD = re.compile(r"\.\?([A-Za-z_][A-Za-z0-9_]*)")
 _REASONS: Mapping[str, str] = {
     "FieldValueForbidden": "Forbidden: ",
@@ -44,7 +45,10 @@ _REASONS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One compiled rule. ``transition`` rules speak of ``oldSelf`` and hold for a value that has no predecessor."""
+    """One compiled rule. ``transition`` rules speak of ``oldSelf`` and hold for a value that has no predecessor.
+
+    ``mentions`` are the fields of an object that it reads, None if it may read all of them.
+    """
 
     text: str
     program: cel.Program
@@ -55,6 +59,7 @@ class Rule:
     transition: bool
     optional_old: bool
     extended: bool
+    mentions: frozenset[str] | None
 
     def broken(self, value: Any, old: Any, field: str) -> Cause | None:
         """What is wrong with ``value``, None if the rule holds."""
@@ -90,7 +95,8 @@ class Rule:
         return made.strip() if isinstance(made, str) and made.strip() and "\n" not in made else written
 
     def _context(self, value: Any, old: Any) -> cel.Context:
-        variables = {"self": value}
+        variables = {"self": self._read(value)}
+        old = self._read(old)
         if self.optional_old:
             variables["oldSelf"] = cel.OptionalValue.none() if old is ABSENT else cel.OptionalValue.of(old)
         elif old is not ABSENT:
@@ -100,6 +106,12 @@ class Rule:
             add_stdlib_to_context(context)
             context.add_function("optionalField", _optional_field)
         return context
+
+    def _read(self, value: Any) -> Any:
+        """What of a value the rule reads: handing over the rest (a job's files, its status) would cost the most."""
+        if self.mentions is None or not isinstance(value, dict):
+            return value
+        return {name: value[name] for name in self.mentions if name in value}
 
 
 def rules_of(document: Mapping[str, Any]) -> tuple[Rule, ...]:
@@ -123,6 +135,7 @@ def _rule(document: Mapping[str, Any]) -> Rule:
         transition="oldSelf" in program.variables(),
         optional_old=bool(document.get("optionalOldSelf")),
         extended=any(_needs_library(one) for one in programs),
+        mentions=_mentions(f"{text} {expression or ''}"),
     )
 
 
@@ -135,6 +148,11 @@ def _compiled(text: str) -> cel.Program:
 
 def _needs_library(program: cel.Program) -> bool:
     return any(name not in _NATIVE and re.match(r"[A-Za-z]", name) for name in program.functions())
+
+
+def _mentions(text: str) -> frozenset[str] | None:
+    names = _OWN_FIELD.findall(text)
+    return frozenset(names) if all(names) else None
 
 
 def _with_optional_fields(text: str) -> str:
