@@ -123,7 +123,7 @@ class Controller:
         """
         await self._read_nodes(key)
         listed = await self._api.list(PODS, key.namespace, labels=names.job_selector(key.name))
-        self.pods.replace_job(key, listed.items)
+        self.pods.replace_job(key, listed.items, listed.resource_version)
         try:
             fresh = await self._api.get(TRAININGJOBS, key.namespace, key.name)
         except ApiError as error:

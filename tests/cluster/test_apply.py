@@ -207,9 +207,20 @@ async def test_without_a_stated_grace_a_pod_has_its_own(cluster: Cluster) -> Non
 async def test_only_the_very_pod_that_was_condemned_is_deleted(cluster: Cluster) -> None:
     condemned = replace(cluster.existing(0, node="node-0"), uid="an earlier pod of this name")
 
-    await cluster.apply(deletions=(Deletion(condemned, 5),))
+    with pytest.raises(StaleViewError):
+        await cluster.apply(deletions=(Deletion(condemned, 5),))
 
     assert "deletionTimestamp" not in cluster.stored()["metadata"]
+
+
+async def test_a_pod_whose_deletion_met_a_conflict_stays_known(cluster: Cluster) -> None:
+    pod = cluster.existing(0)
+    cluster.api.fail("delete", ApiError(409, "Conflict", "the object has been modified"))
+
+    with pytest.raises(StaleViewError):
+        await cluster.apply(deletions=(Deletion(pod, 5),))
+
+    assert [known.name for known in cluster.pods.of(KEY)] == ["digits-1-0"]
 
 
 async def test_a_pod_that_is_gone_already_leaves_the_cache(cluster: Cluster) -> None:

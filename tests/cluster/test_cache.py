@@ -135,11 +135,19 @@ def test_a_whole_list_removes_what_it_does_not_hold(pods: PodCache) -> None:
     pods.put(pod_version(1))
     pods.put(pod_version(1, rank=1))
 
-    pods.replace([pod_version(2, rank=1), pod_version(2, rank=2)])
+    pods.replace([pod_version(2, rank=1), pod_version(2, rank=2)], "2")
 
     assert sorted(pod.rank for pod in pods.of(KEY)) == [1, 2]
     pods.put(pod_version(1))
     assert sorted(pod.rank for pod in pods.of(KEY)) == [1, 2]
+
+
+def test_a_pod_made_while_the_list_was_on_its_way_stays(pods: PodCache) -> None:
+    pods.put(pod_version(3))
+
+    pods.replace([], "2")
+
+    assert len(pods) == 1
 
 
 def test_one_jobs_list_leaves_the_pods_of_others(pods: PodCache) -> None:
@@ -147,7 +155,7 @@ def test_one_jobs_list_leaves_the_pods_of_others(pods: PodCache) -> None:
     pods.put(other)
     pods.put(pod_version(1))
 
-    pods.replace_job(KEY, [])
+    pods.replace_job(KEY, [], "2")
 
     assert pods.of(KEY) == ()
     assert len(pods.of(Key("other", "digits"))) == 1

@@ -10,7 +10,8 @@ from trainingjob_operator.core.observed import Blocked
 @pytest.mark.parametrize(
     ("error", "meaning"),
     [
-        (ApiError(404, "NotFound", ""), is_gone),
+        (ApiError(404, "NotFound", "", details={"name": "digits"}), is_gone),
+        (ApiError(404, "NotFound", "the server could not find the requested resource"), None),
         (ApiError(409, "AlreadyExists", ""), already_exists),
         (ApiError(409, "Conflict", ""), is_conflict),
         (ApiError(410, "Gone", ""), is_expired),

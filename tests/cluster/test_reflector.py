@@ -33,7 +33,7 @@ class Mirror:
         self.names.discard(raw["metadata"]["name"])
         self.events.append(f"remove {raw['metadata']['name']}")
 
-    def replace(self, items: Iterable[dict[str, Any]]) -> None:
+    def replace(self, items: Iterable[dict[str, Any]], _version: str) -> None:
         self.names = {raw["metadata"]["name"] for raw in items}
         self.lists += 1
 

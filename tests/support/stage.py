@@ -217,7 +217,7 @@ class Jobs:
     def remove(self, raw: Object) -> None:
         take(self._jobs, "DELETED", raw)
 
-    def replace(self, items: Iterable[Object]) -> None:
+    def replace(self, items: Iterable[Object], _version: str) -> None:
         for raw in items:
             self.put(raw)
 

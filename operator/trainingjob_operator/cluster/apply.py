@@ -5,10 +5,10 @@ Rules 1, 5 and 6 of docs/protocol.md live here.
 """
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from functools import partial
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import PODS, TRAININGJOBS
@@ -20,6 +20,8 @@ from trainingjob_operator.cluster.events import publish
 from trainingjob_operator.core.condemned import Deletion
 from trainingjob_operator.core.observed import Blocked, Job
 from trainingjob_operator.core.plan import Create, Plan
+
+Call = Callable[[], Awaitable[Blocked | None]]
 
 IN_FLIGHT = 32
 """Requests of one pass that are under way at once."""
@@ -47,12 +49,12 @@ class Applier:
             return None
         if plan.status is not None:
             await self._write_status(job, plan.status)
-        refused = await self._all(self._create(job, child) for child in plan.children)
+        refused = await self._all(partial(self._create, job, child) for child in plan.children)
         if not refused:
             refused = await self._all(
                 [
-                    *(self._delete(job, deletion) for deletion in plan.deletions),
-                    *(self._create(job, pod) for pod in plan.pods),
+                    *(partial(self._delete, job, deletion) for deletion in plan.deletions),
+                    *(partial(self._create, job, pod) for pod in plan.pods),
                 ]
             )
         await publish(self.api, job, plan.events, now)
@@ -85,7 +87,9 @@ class Applier:
         try:
             await self.api.delete(TRAININGJOBS, job.namespace, job.name, uid=job.uid)
         except ApiError as error:
-            if not (is_gone(error) or is_conflict(error)):
+            if is_conflict(error):
+                raise StaleViewError from error
+            if not is_gone(error):
                 raise
             self.jobs.remove(Key(job.namespace, job.name), job.uid)
 
@@ -114,20 +118,22 @@ class Applier:
                 PODS, job.namespace, pod.name, uid=pod.uid, grace_seconds=deletion.grace_seconds
             )
         except ApiError as error:
-            if not (is_gone(error) or is_conflict(error)):
+            if is_conflict(error):
+                raise StaleViewError from error
+            if not is_gone(error):
                 raise
             self.pods.drop(Key(job.namespace, job.name), pod.name, pod.uid)
             return
         if reply.get("kind") == "Pod" and "deletionTimestamp" in reply["metadata"]:
             self.pods.put(reply)
 
-    async def _all(self, calls: Iterable[Coroutine[Any, Any, Blocked | None]]) -> Blocked | None:
+    async def _all(self, calls: Iterable[Call]) -> Blocked | None:
         """Run all to their end, a few at once; then raise the first error, or give the first refusal."""
         gate = asyncio.Semaphore(IN_FLIGHT)
 
-        async def gated(call: Coroutine[Any, Any, Blocked | None]) -> Blocked | None:
+        async def gated(call: Call) -> Blocked | None:
             async with gate:
-                return await call
+                return await call()
 
         results = await asyncio.gather(*(gated(call) for call in calls), return_exceptions=True)
         for result in results:

@@ -131,20 +131,21 @@ class PodCache:
                 del self._by_job[key]
             self._wake(key)
 
-    def replace(self, items: Iterable[Object]) -> None:
-        """A complete list of all pods: what it does not hold is gone."""
-        self._replace(list(self._by_job), items)
+    def replace(self, items: Iterable[Object], version: str) -> None:
+        """A complete list of all pods at a version: what it does not hold was gone then."""
+        self._replace(list(self._by_job), items, int(version))
 
-    def replace_job(self, key: Key, items: Iterable[Object]) -> None:
+    def replace_job(self, key: Key, items: Iterable[Object], version: str) -> None:
         """A complete list of one job's pods."""
-        self._replace([key], items)
+        self._replace([key], items, int(version))
 
-    def _replace(self, keys: Iterable[Key], items: Iterable[Object]) -> None:
+    def _replace(self, keys: Iterable[Key], items: Iterable[Object], version: int) -> None:
         listed = list(items)
         uids = {raw["metadata"]["uid"] for raw in listed}
         for key in keys:
             for pod in self.of(key):
-                if pod.uid not in uids:
+                # A pod may have been created, and be known, while the list was on its way.
+                if pod.uid not in uids and self._versions[pod.uid] <= version:
                     self.drop(key, pod.name, pod.uid)
         for raw in listed:
             self.put(raw)

@@ -8,8 +8,11 @@ _REFUSALS = frozenset({400, 403, 404, 405, 413, 422})
 
 
 def is_gone(error: ApiError) -> bool:
-    """The object does not exist (any more)."""
-    return error.status == 404
+    """The object does not exist (any more).
+
+    An API server that has just started does not serve custom kinds yet: that 404 names no object, and tells of none.
+    """
+    return error.status == 404 and "name" in error.details
 
 
 def already_exists(error: ApiError) -> bool:

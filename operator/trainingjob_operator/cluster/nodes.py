@@ -42,7 +42,7 @@ class NodeCache:
         self._missed_since[name] = self._clock()
         self._changed(name)
 
-    def replace(self, items: Iterable[Object]) -> None:
+    def replace(self, items: Iterable[Object], _version: str) -> None:
         listed = list(items)
         names = {raw["metadata"]["name"] for raw in listed}
         for name in [name for name in self._not_ready_since if name not in names]:

@@ -29,7 +29,7 @@ class Sink(Protocol):
 
     def remove(self, raw: dict[str, Any]) -> None: ...
 
-    def replace(self, items: Iterable[dict[str, Any]]) -> None: ...
+    def replace(self, items: Iterable[dict[str, Any]], version: str) -> None: ...
 
 
 class Reflector:
@@ -70,7 +70,7 @@ class Reflector:
 
     async def _list(self) -> str:
         found = await self._api.list(self._resource, self._namespace, labels=self._labels)
-        self._sink.replace(found.items)
+        self._sink.replace(found.items, found.resource_version)
         self.synced.set()
         self._failures = 0
         return found.resource_version

@@ -37,7 +37,7 @@ class Claims:
         # The folder stays: a claim's data is the user's.
         self._seen.discard(raw["metadata"]["uid"])
 
-    def replace(self, items: Iterable[Object]) -> None:
+    def replace(self, items: Iterable[Object], _version: str) -> None:
         for item in items:
             self.put(item)
 

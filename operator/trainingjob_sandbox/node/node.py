@@ -138,7 +138,7 @@ class Node:
         if run is None or run.over:
             self._clear(uid)
 
-    def replace(self, items: Iterable[Object]) -> None:
+    def replace(self, items: Iterable[Object], _version: str) -> None:
         """All pods that there are."""
         found = {item["metadata"]["uid"]: item for item in items}
         for uid in [uid for uid in self._pods if uid not in found]:
