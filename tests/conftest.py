@@ -16,15 +16,22 @@ pytest_plugins = ["support.kubernetes.fixtures"]
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+# Tests that share something expensive, or that need a whole machine's cores, share a worker.
+GROUPS = ("real_api", "training")
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Here and not when the collection is modified: by then the workers have read the groups."""
+    group = next((name for name in GROUPS if item.get_closest_marker(name)), None)
+    if group and item.config.pluginmanager.hasplugin("xdist"):
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     needing = [item for item in items if item.get_closest_marker("real_api")]
     reason = available() if needing else ""
-    for item in needing:
-        if reason:
-            item.add_marker(pytest.mark.skip(reason=f"needs a real API server: {reason}"))
-        if config.pluginmanager.hasplugin("xdist"):
-            item.add_marker(pytest.mark.xdist_group("real_api"))  # one control plane, not one for each worker
+    for item in needing if reason else []:
+        item.add_marker(pytest.mark.skip(reason=f"needs a real API server: {reason}"))
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
