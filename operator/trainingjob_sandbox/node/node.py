@@ -22,6 +22,7 @@ from trainingjob_sandbox.node.claims import Claims
 from trainingjob_sandbox.node.finding import find_log
 from trainingjob_sandbox.node.gpus import offered
 from trainingjob_sandbox.node.hosts import hostname
+from trainingjob_sandbox.node.machineports import MachinePorts
 from trainingjob_sandbox.node.neighbourhood import Neighbourhood
 from trainingjob_sandbox.node.placement import Offer, visible_devices
 from trainingjob_sandbox.node.pod import PodRun
@@ -84,7 +85,7 @@ class Node:
             registration.machine_labels(name) | dict(labels or {}), gpu_resource, offered(gpus, os.environ, devices)
         )
         self._capacity = registration.machine_capacity(gpu_resource, len(offer.gpus))
-        self._scheduler = Scheduler(api, name, offer, self._all_pods)
+        self._scheduler = Scheduler(api, name, offer, self._all_pods, MachinePorts())
         self._neighbours = Neighbourhood(cluster_domain, own_addresses=sys.platform == "linux")
         self._base = environment.handed_on(os.environ, str(Path(sys.executable).parent))
         self._pods: dict[str, Object] = {}

@@ -14,7 +14,8 @@ import aiohttp
 from trainingjob_operator.api.resources import PODS
 from trainingjob_operator.cluster.client import Api, ApiError
 from trainingjob_sandbox.node.kinds import binding_of
-from trainingjob_sandbox.node.placement import Bind, Offer, Refuse, Tenant, amounts, free, place
+from trainingjob_sandbox.node.machineports import MachinePorts
+from trainingjob_sandbox.node.placement import Bind, Offer, Refuse, Tenant, amounts, free, place, ports
 from trainingjob_sandbox.node.status import conditions, unschedulable
 
 Object = dict[str, Any]
@@ -22,13 +23,20 @@ logger = logging.getLogger(__name__)
 
 SCHEDULER = "default-scheduler"
 RETRY_SECONDS = 1.0
+PORT_TAKEN_OUTSIDE = (
+    "port {port} of this machine is in use by another program or sandbox, and pods of the sandbox share the machine's "
+    "network; it starts when the port is free, or choose another port (masterPort in a TrainingJob)"
+)
 
 
 class Scheduler:
     """Places pods on one node. ``pods`` gives all pods that may concern it, in the order in which they came."""
 
-    def __init__(self, api: Api, node: str, offer: Offer, pods: Callable[[], list[Object]]) -> None:
+    def __init__(
+        self, api: Api, node: str, offer: Offer, pods: Callable[[], list[Object]], machine_ports: MachinePorts
+    ) -> None:
         self.offer = offer
+        self._machine_ports = machine_ports
         self._api = api
         self._node = node
         self._pods = pods
@@ -42,6 +50,7 @@ class Scheduler:
     def forget(self, uid: str) -> None:
         """The pod holds nothing any more."""
         self._granted.pop(uid, None)
+        self._machine_ports.give_back(uid)
         self.wake()
 
     def grant(self, pod: Object) -> tuple[str, ...] | None:
@@ -62,7 +71,7 @@ class Scheduler:
             self._wake.clear()
             waiting = [pod for pod in self._pods() if self._is_waiting(pod)]
             for decision in place(waiting, self._tenants(), self.offer):
-                await self._carry_out(decision)
+                await self._carry_out(self._if_the_machine_agrees(decision))
 
     def _is_waiting(self, pod: Object) -> bool:
         spec, metadata = pod["spec"], pod["metadata"]
@@ -77,6 +86,16 @@ class Scheduler:
             if not _is_over(pod) and (pod["spec"].get("nodeName") or pod["metadata"]["uid"] in self._granted)
         ]
 
+    def _if_the_machine_agrees(self, decision: Bind | Refuse) -> Bind | Refuse:
+        """A placement, unless a port is taken outside this node; then it is tried again in a while."""
+        if isinstance(decision, Refuse):
+            return decision
+        taken = self._machine_ports.take(decision.pod["metadata"]["uid"], ports(decision.pod))
+        if taken is None:
+            return decision
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self.wake)
+        return Refuse(decision.pod, PORT_TAKEN_OUTSIDE.format(port=taken))
+
     async def _carry_out(self, decision: Bind | Refuse) -> None:
         uid = decision.pod["metadata"]["uid"]
         try:
@@ -89,6 +108,7 @@ class Scheduler:
         except (ApiError, aiohttp.ClientError, TimeoutError, OSError) as error:
             if isinstance(decision, Bind):
                 self._granted.pop(uid, None)
+                self._machine_ports.give_back(uid)
             self._failed(decision.pod, error)
 
     def _failed(self, pod: Object, error: Exception) -> None:

@@ -8,6 +8,7 @@ import pytest
 from support.node_world import NodeApi, Object, World, eventually, pod
 from trainingjob_operator.api.resources import PODS, Resource
 from trainingjob_sandbox.node.kinds import PodBinding
+from trainingjob_sandbox.node.machineports import MachinePorts
 from trainingjob_sandbox.node.placement import Offer
 from trainingjob_sandbox.node.report import Gone, delete, write_status
 from trainingjob_sandbox.node.scheduling import Scheduler
@@ -54,7 +55,7 @@ async def test_gpus_are_granted_before_the_watch_tells_of_the_binding(world: Wor
     one = {"resources": {"limits": {"nvidia.com/gpu": "1"}}}
     # As a watch that lags: the first pod is never seen with its node.
     seen = [await world.apply(pod("true", name="first", container=one))]
-    scheduler = Scheduler(api, "sandbox", Offer({}, "nvidia.com/gpu", ("0",)), lambda: seen)
+    scheduler = Scheduler(api, "sandbox", Offer({}, "nvidia.com/gpu", ("0",)), lambda: seen, MachinePorts())
     task = asyncio.create_task(scheduler.run())
     scheduler.wake()
 
