@@ -328,6 +328,17 @@ def test_a_job_under_deletion_is_left_to_the_garbage_collector() -> None:
     assert world.step() == type(world.look())()
 
 
+def test_the_status_of_a_finished_job_follows_the_generation_of_its_spec() -> None:
+    world = World().running().with_pods(exited(0, 0), exited(1, 0))
+    world.step()
+    world.edit(ttlSecondsAfterFinished=3600)
+
+    world.step()
+
+    assert world.status.observed_generation == 2
+    assert world.step().status is None
+
+
 def test_a_blocked_pod_shows_its_reason_after_a_moment() -> None:
     from trainingjob_operator.core.observed import Blocked
 

@@ -124,7 +124,9 @@ def _kept_until_its_time(observed: Observed) -> Plan:
     at = delete_at(observed.job.spec, observed.job.status)
     if at is not None and at <= observed.now:
         return Plan(delete_job=True)
-    settled = _settled(observed, observed.job.status, None)
+    # Tools wait until a status is about the newest spec, even where that changes nothing any more.
+    current = observed.job.status.model_copy(update={"observed_generation": observed.job.generation})
+    settled = _settled(observed, current, None)
     return replace(settled, requeue_after=_sooner(settled.requeue_after, _until(observed.now, at)))
 
 
