@@ -40,6 +40,11 @@ class MachinePorts:
         """The pod has ended."""
         _close(self._held.pop(uid, []))
 
+    def give_all_back(self) -> None:
+        """The node has ended, and all its pods."""
+        for uid in list(self._held):
+            self.give_back(uid)
+
     def _lock(self, port: int) -> int | None:
         self._folder.mkdir(mode=0o700, exist_ok=True)
         descriptor = os.open(self._folder / str(port), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -85,7 +85,8 @@ class Node:
             registration.machine_labels(name) | dict(labels or {}), gpu_resource, offered(gpus, os.environ, devices)
         )
         self._capacity = registration.machine_capacity(gpu_resource, len(offer.gpus))
-        self._scheduler = Scheduler(api, name, offer, self._all_pods, MachinePorts())
+        self._ports = MachinePorts()
+        self._scheduler = Scheduler(api, name, offer, self._all_pods, self._ports)
         self._neighbours = Neighbourhood(cluster_domain, own_addresses=sys.platform == "linux")
         self._base = environment.handed_on(os.environ, str(Path(sys.executable).parent))
         self._pods: dict[str, Object] = {}
@@ -110,6 +111,7 @@ class Node:
                     tasks.create_task(self._become_ready())
         finally:
             await self._end_everything()
+            self._ports.give_all_back()
 
     # The sink of the pod watch.
 
