@@ -4,11 +4,17 @@ Decides from where a watch can continue and when that is too long ago. Never cop
 """
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
 from trainingjob_sandbox.store.errors import expired
 from trainingjob_sandbox.store.record import Change, Record
-from trainingjob_sandbox.store.watching import Watch
+
+
+class Listener(Protocol):
+    """Whoever wants to know of every change."""
+
+    notify: Callable[[], None]
 
 
 class Table:
@@ -16,7 +22,7 @@ class Table:
 
     def __init__(self, history: int) -> None:
         self.records: dict[str, dict[str, Record]] = {}
-        self.watches: dict[Watch, None] = {}
+        self.watches: dict[Listener, None] = {}
         self._history = history
         self._changes: list[Change] = []
         self._dropped = 0

@@ -6,13 +6,11 @@ DELETED. It is pulled, never pushed: ``notify`` only says that there is somethin
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from trainingjob_sandbox.store.record import Change, Record
 from trainingjob_sandbox.store.selectors import Matcher
-
-if TYPE_CHECKING:
-    from trainingjob_sandbox.store.table import Table
+from trainingjob_sandbox.store.table import Table
 
 EventType: TypeAlias = Literal["ADDED", "MODIFIED", "DELETED"]
 
@@ -32,7 +30,7 @@ def nobody() -> None:
 class Watch:
     """A position in a table's history. ``notify`` is called after every write to the table; set it, then take."""
 
-    def __init__(self, table: "Table", position: int, namespace: str | None, matches: Matcher) -> None:
+    def __init__(self, table: Table, position: int, namespace: str | None, matches: Matcher) -> None:
         self.notify: Callable[[], None] = nobody
         self._table = table
         self._position = position
