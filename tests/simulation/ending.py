@@ -26,6 +26,8 @@ def check_settled(world: "World") -> None:
         _check_gone(world)
         return
     status = job.get("status") or {}
+    if is_finished(status) and world.schedule.shape.time_to_live:
+        world.oracle.broken("L2", "the job outlived its time")
     live = [pod for pod in world.kubelet.pods() if owner_of(pod) and not has_stopped(pod)]
     if is_finished(status) or job["spec"].get("suspend"):
         if live:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from simulation.nodes import Nodes
 from support.stage import running_status, stopped_status
 from trainingjob_operator.api.names import KIND
 from trainingjob_operator.api.resources import PODS
@@ -16,16 +17,20 @@ from trainingjob_sandbox.store import DeleteOptions, Store
 
 Object = dict[str, Any]
 NAMESPACE = "ml"
+NODES = ("node-0", "node-1", "node-2")
 FAILED, DISRUPTED, FINISHED = "failed", "disrupted", "finished"
 
 
 class Kubelet:
     """``fates`` tells by job UID and pod name how pods really ended, for the oracles: failed, disrupted or finished."""
 
-    def __init__(self, store: Store, now: Callable[[], str], random: Random, start_up: float) -> None:
+    def __init__(
+        self, store: Store, nodes: Nodes | None, now: Callable[[], str], random: Random, start_up: float
+    ) -> None:
         self.fates: dict[tuple[str, str], str] = {}
         self.stuck_until = 0.0
         self._store = store
+        self._nodes = nodes
         self._now = now
         self._random = random
         self._start_up = start_up
@@ -62,11 +67,16 @@ class Kubelet:
     def pods(self) -> list[Object]:
         return [record.object for record in self._pods.all(NAMESPACE)]
 
+    def is_reachable(self, pod: Object) -> bool:
+        """Whether the pod's node, if it has one, answers."""
+        return self._nodes is None or pod["spec"].get("nodeName") not in self._nodes.lost_since
+
     def _start(self, name: str, uid: str) -> None:
         pod = self.pod(name, uid)
         if pod is None or "deletionTimestamp" in pod["metadata"] or has_stopped(pod):
             return
-        self._store.bind(NAMESPACE, name, f"node-{len(self._seen) % 5}")
+        nodes = self._nodes.up() if self._nodes else NODES
+        self._store.bind(NAMESPACE, name, nodes[len(self._seen) % len(nodes)])
         self._report(name, running_status(self._now(), f"10.0.{len(self._seen) // 250}.{len(self._seen) % 250 + 1}"))
 
     def _leave(self, name: str, uid: str) -> None:
@@ -74,8 +84,9 @@ class Kubelet:
         pod = self.pod(name, uid)
         if pod is None:
             return
-        if (wait := self.stuck_until - self._loop.time()) > 0:
-            self._loop.call_later(wait, self._leave, name, uid)
+        wait = self.stuck_until - self._loop.time()
+        if wait > 0 or not self.is_reachable(pod):
+            self._loop.call_later(max(wait, 10.0), self._leave, name, uid)
             return
         if not has_stopped(pod) and self._random.random() < 0.5:
             self.end(name, 143, DISRUPTED)
@@ -84,7 +95,7 @@ class Kubelet:
     def end(self, name: str, code: int, fate: str, reason: str = "") -> None:
         """The training container exits; what a watch shows first is the container, a moment later the phase."""
         pod = self.pod(name)
-        if pod is None or has_stopped(pod):
+        if pod is None or has_stopped(pod) or not self.is_reachable(pod):
             return
         uid = pod["metadata"]["uid"]
         self.fates[owner_of(pod), name] = fate
@@ -99,7 +110,7 @@ class Kubelet:
     def evict(self, name: str) -> None:
         """The node is short of memory."""
         pod = self.pod(name)
-        if pod is None or has_stopped(pod):
+        if pod is None or has_stopped(pod) or not self.is_reachable(pod):
             return
         self.fates[owner_of(pod), name] = DISRUPTED
         self._report(name, {"phase": "Failed", "reason": "Evicted", "message": "The node was low on memory"})

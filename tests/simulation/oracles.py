@@ -6,9 +6,10 @@ stays so, S9 children come before pods. Looks at the store only, never into the 
 """
 
 import hashlib
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from simulation.kubelet import FAILED, FINISHED, NAMESPACE, has_stopped, owner_of
+from simulation.kubelet import FAILED, FINISHED, NAMESPACE, has_stopped, is_running, owner_of
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import (
     CONFIGMAPS,
@@ -35,6 +36,7 @@ class Oracle:
         self._world = world
         self._fenced = world.schedule.fenced
         self._nodes = world.schedule.shape.nodes
+        self._skewed = any(fault.kind == "clock" for fault in world.schedule.faults)
 
     def broken(self, rule: str, what: str) -> None:
         """A property does not hold."""
@@ -100,6 +102,9 @@ class Oracle:
     def deleted(self, resource: Resource, gone: Object, uid: str | None) -> None:
         """The operator has deleted an object."""
         name, job = gone["metadata"]["name"], self._world.job()
+        if resource is TRAININGJOBS:
+            self._check_end_of_life(gone, uid)
+            return
         if resource is not PODS or not owner_of(gone):
             self.broken("S7", f"{resource.kind} {name} was deleted, which is not the operator's to delete")
             return
@@ -154,12 +159,32 @@ class Oracle:
             pod = self._world.kubelet.pod(names.pod_name(JOB, attempt, rank))
             if pod is None or owner_of(pod) != uid or "deletionTimestamp" in pod["metadata"]:
                 return
+            if self._on_lost_node(pod):
+                return
             if self._world.kubelet.fates.get((uid, pod["metadata"]["name"]), FINISHED) != FINISHED:
                 return
             pods[rank] = pod["metadata"]["uid"]
         text = ",".join(f"{rank}={pods[rank]}" for rank in sorted(pods))
         if old.get("gang") in (None, hashlib.sha256(text.encode()).hexdigest()[:8]):
             self.broken("S6", f"attempt {attempt} was ended while its gang was whole")
+
+    def _on_lost_node(self, pod: Object) -> bool:
+        nodes = self._world.nodes
+        since = nodes.lost_since.get(pod["spec"].get("nodeName", "")) if nodes else None
+        if since is None:
+            return False
+        return self._skewed or self._world.seconds() - since >= self._world.schedule.shape.patience - 1
+
+    def _check_end_of_life(self, job: Object, uid: str | None) -> None:
+        """A job is deleted only when it has finished, and as long ago as its user wants it."""
+        status, life = job.get("status") or {}, job["spec"].get("ttlSecondsAfterFinished")
+        if uid != job["metadata"]["uid"] or life is None or not is_finished(status):
+            self.broken("S3", "the job was deleted, and nobody wanted it to be")
+        elif not self._skewed and self._age(status["completionTime"]) < life:
+            self.broken("S3", "the job was deleted before its time")
+
+    def _age(self, time: str) -> float:
+        return (self._world.now() - datetime.fromisoformat(time)).total_seconds()
 
     def _check_count(self, job: Object, old: Object, new: Object) -> None:
         budget = job["spec"]["failurePolicy"]["maxRestarts"]
@@ -175,9 +200,24 @@ class Oracle:
             self.broken("S5", f"Complete was written while the ranks' ends are {fates}")
 
     def _check_failure(self, job: Object, new: Object) -> None:
-        budget = job["spec"]["failurePolicy"]["maxRestarts"]
-        if new.get("restarts", 0) < budget or not self._failed(job, new["attempt"]):
-            self.broken("S2", f"Failed ({new.get('reason')}) after {new.get('restarts')} of {budget} restarts")
+        budget, reason = job["spec"]["failurePolicy"]["maxRestarts"], new.get("reason")
+        if reason in ("DeadlineExceeded", "StartupTimeout"):
+            self._check_deadline(job, new, reason)
+        elif not self._failed(job, new["attempt"]):
+            self.broken("S2", f"Failed ({reason}), but no pod of attempt {new['attempt']} did")
+        elif reason != "FailurePolicyRule" and new.get("restarts", 0) < budget:
+            self.broken("S2", f"Failed ({reason}) after {new.get('restarts')} of {budget} restarts")
+
+    def _check_deadline(self, job: Object, new: Object, reason: str) -> None:
+        pods = [self._world.kubelet.pod(names.pod_name(JOB, new["attempt"], rank)) for rank in range(self._nodes)]
+        if all(pod is not None and is_running(pod) for pod in pods) and reason == "StartupTimeout":
+            self.broken("S5", "the start of a gang that runs was given up")
+        if all(pod is not None and pod["status"].get("phase") == "Succeeded" for pod in pods):
+            self.broken("S5", "a deadline failed a gang that had succeeded")
+        field = "activeDeadlineSeconds" if reason == "DeadlineExceeded" else "startupTimeoutSeconds"
+        start = new["startTime"] if reason == "DeadlineExceeded" else new["attempts"][-1]["startTime"]
+        if not self._skewed and self._age(start) < job["spec"][field]:
+            self.broken("S5", f"{reason} after {self._age(start)} s")
 
     def _failed(self, job: Object, attempt: int) -> bool:
         uid, fates = job["metadata"]["uid"], self._world.kubelet.fates

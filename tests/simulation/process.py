@@ -8,7 +8,7 @@ import aiohttp
 from simulation.wire import SILENCE, Wire
 from support.stage import Jobs
 from trainingjob_operator.__main__ import POD_LABELS
-from trainingjob_operator.api.resources import PODS, TRAININGJOBS
+from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
 from trainingjob_operator.cluster.client import ApiError
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller
@@ -44,7 +44,8 @@ class Process:
             Reflector(wire, PODS, controller.pods, labels=POD_LABELS),
             Reflector(wire, TRAININGJOBS, Jobs(controller)),
         ]
-        self._tasks = [asyncio.create_task(reflector.run()) for reflector in reflectors]
+        watched = [*reflectors, Reflector(wire, NODES, controller.nodes)] if self.world.nodes else reflectors
+        self._tasks = [asyncio.create_task(reflector.run()) for reflector in watched]
         self._tasks.append(asyncio.create_task(_work(controller, reflectors)))
         for task in self._tasks:
             task.add_done_callback(self._ended)

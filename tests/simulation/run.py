@@ -14,7 +14,7 @@ from support.virtual_time import run_virtually
 from trainingjob_operator.api.status import State
 
 SETTLE, IDLE = 2400.0, 600.0
-"""Virtual seconds: for the longest back-off after the largest jump of the clock, and for seeing that nothing happens."""
+"""Virtual seconds: for the longest back-off after the largest clock jump, and for seeing that nothing happens."""
 
 
 @dataclass(slots=True)

@@ -61,18 +61,27 @@ WORLD_EVENTS = (
     "squat",
     "delete job",
     "replace job",
+    "silence node",
+    "remove node",
 )
-OUTCOMES = ("fail", "oom", "evict", "drain", "delete", "preempt", "suspend")
+OUTCOMES = ("fail", "fail", "oom", "evict", "drain", "delete", "preempt", "suspend", "remove node")
+UNCOUNTED, FATAL = 3, 139
+"""Exit codes for which a job with rules has one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """The job that is submitted."""
+    """The job that is submitted. Times are in seconds, 0 for none; ``patience`` is nodeLostAfterSeconds."""
 
     nodes: int
     max_restarts: int
     policy: str
     files: bool
+    rules: bool
+    patience: int
+    startup_timeout: int
+    deadline: int
+    time_to_live: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +136,11 @@ class Schedule:
     calm: float
 
     @property
+    def has_nodes(self) -> bool:
+        """Whether nodes matter: else there are none, and the operator is one that may not see them."""
+        return any("node" in event.kind for event in (*self.events, *(self.script or ())))
+
+    @property
     def fenced(self) -> bool:
         """Whether no write can arrive that its sender would not send any more."""
         return self.operators == 1 and not any(fault.kind == "late" for fault in self.request_faults)
@@ -137,7 +151,7 @@ def drawn(seed: int) -> Schedule:
     random = Random(seed)
     calm = random.choice((30.0, 120.0, 400.0))
     scripted = random.random() < 0.3
-    shape = _shape(random)
+    shape = _shape(random, scripted=scripted)
     return Schedule(
         seed=seed,
         shape=shape,
@@ -155,12 +169,18 @@ def drawn(seed: int) -> Schedule:
     )
 
 
-def _shape(random: Random) -> Shape:
+def _shape(random: Random, *, scripted: bool) -> Shape:
+    timed = not scripted and random.random() < 0.3
     return Shape(
         nodes=random.choice((1, 2, 2, 2, 3, 4)),
         max_restarts=random.choice((0, 1, 1, 2, 3)),
-        policy=random.choice(("MainNodeFirst", "MainNodeFirst", "Parallel")),
+        policy=random.choice(("MainNodeFirst", "MainNodeFirst", "MainNodeReady", "Parallel")),
         files=random.random() < 0.3,
+        rules=random.random() < 0.3,
+        patience=random.choice((10, 60)),
+        startup_timeout=random.choice((0, 30, 300)) if timed else 0,
+        deadline=random.choice((0, 20, 300)) if timed else 0,
+        time_to_live=random.choice((0, 0, 1, 100)) if timed else 0,
     )
 
 
@@ -201,7 +221,7 @@ def _script(random: Random, shape: Shape) -> tuple[Outcome, ...]:
             random.choice(OUTCOMES),
             random.choice((0.0, 0.3, 3.0, 20.0)),
             random.randrange(shape.nodes),
-            random.choice((1, 3, 75, 139, 255)),
+            random.choice((1, UNCOUNTED, 75, FATAL, 255)),
         )
         for _ in range(random.choice((0, 1, 2, 3, 4)))
     )

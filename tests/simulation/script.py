@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from simulation.kubelet import FINISHED
-from simulation.schedule import Outcome, Schedule
+from simulation.schedule import FATAL, UNCOUNTED, Outcome, Schedule
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import TRAININGJOBS
 
@@ -33,8 +33,11 @@ def expected(schedule: Schedule) -> End:
     """The end of a scripted job, told from its script alone."""
     restarts, counted = 0, []
     for outcome in schedule.script or ():
-        counts = outcome.kind in COUNTED
+        ruled = schedule.shape.rules and outcome.kind == "fail"
+        counts = outcome.kind in COUNTED and not (ruled and outcome.code in (UNCOUNTED, FATAL))
         counted.append(counts)
+        if ruled and outcome.code == FATAL:
+            return End("Failed", len(counted), restarts, tuple(counted))
         if counts and restarts == schedule.shape.max_restarts:
             return End("Failed", len(counted), restarts, tuple(counted))
         restarts += counts

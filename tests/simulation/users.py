@@ -7,7 +7,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from simulation.kubelet import FAILED, FINISHED, NAMESPACE, has_stopped, is_running, owner_of
-from simulation.schedule import Timed
+from simulation.schedule import FATAL, UNCOUNTED, Shape, Timed
 from support.builders import raw_job
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS, SERVICES, TRAININGJOBS, Resource
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 JOB = "digits"
-CODES = (1, 3, 75, 139)
+CODES = (1, UNCOUNTED, 75, FATAL)
 ON_PODS = frozenset({"fail", "oom", "evict", "drain", "delete", "force delete", "preempt", "exit 0", "relabel"})
 
 
@@ -41,8 +41,8 @@ class Users:
             namespace=NAMESPACE,
             numNodes=shape.nodes,
             startPolicy=shape.policy,
-            failurePolicy={"maxRestarts": shape.max_restarts},
-            **({"files": {"train.py": "pass"}} if shape.files else {}),
+            failurePolicy=_failure_policy(shape),
+            **{field: value for field, value in _optional(shape).items() if value},
         )
         raw["metadata"] = {"name": JOB, "namespace": NAMESPACE}
         del raw["status"]
@@ -63,6 +63,8 @@ class Users:
                 self._delete_child(CONFIGMAPS)
             case "squat":
                 self._squat(event.rank)
+            case "silence node" | "remove node":
+                self._to_node(event)
             case _:
                 self._to_job(event)
         return True
@@ -72,7 +74,7 @@ class Users:
         for name in self._squatted:
             if self._world.kubelet.pod(name):
                 self._store.delete(PODS, NAMESPACE, name, DeleteOptions(grace_seconds=0))
-        if self.wants_job and self._world.job() is None:
+        if self.wants_job and self._world.job() is None and not self._world.schedule.shape.time_to_live:
             self.submit()
         self._store.collect_garbage()
 
@@ -152,15 +154,51 @@ class Users:
             case "preempt":
                 kubelet.disrupt(name)
                 store.delete(PODS, NAMESPACE, name)
+            case "remove node":
+                pod = kubelet.pod(name)
+                assert pod is not None
+                assert self._world.nodes is not None
+                self._world.nodes.remove(pod["spec"]["nodeName"])
             case "relabel":
                 labels = {"metadata": {"labels": {names.LABEL_ATTEMPT: "99", names.LABEL_RANK: None, "team": "vision"}}}
                 store.patch(PODS, NAMESPACE, name, labels, content_type=MERGE_PATCH)
+
+    def _to_node(self, event: Timed) -> None:
+        nodes = self._world.nodes
+        assert nodes is not None
+        found = [pod["spec"]["nodeName"] for pod in self._world.kubelet.pods() if pod["spec"].get("nodeName")]
+        if not found:
+            return
+        node = found[event.rank % len(found)]
+        if event.kind == "remove node":
+            nodes.remove(node)
+        else:
+            nodes.silence(node, 5.0 if event.value < 1 else event.value * 6)
 
     def _victim(self, event: Timed) -> Object | None:
         """A pod of the job for whom the event can be meant: one that runs, if its process is concerned."""
         found = [pod for pod in self._world.kubelet.pods() if owner_of(pod)]
         if event.kind in ("fail", "oom", "exit 0", "evict", "preempt", "drain"):
-            found = [pod for pod in found if is_running(pod)]
+            found = [pod for pod in found if is_running(pod) and self._world.kubelet.is_reachable(pod)]
         elif event.kind == "delete":
             found = [pod for pod in found if not has_stopped(pod)]
         return found[event.rank % len(found)] if found else None
+
+
+def _failure_policy(shape: Shape) -> Object:
+    rules = [
+        {"onExitCodes": [UNCOUNTED], "action": "RestartUncounted"},
+        {"onExitCodes": [FATAL], "action": "Fail"},
+    ]
+    policy: Object = {"maxRestarts": shape.max_restarts, "nodeLostAfterSeconds": shape.patience}
+    return policy | ({"rules": rules} if shape.rules else {})
+
+
+def _optional(shape: Shape) -> Object:
+    """Fields that a job may have; the empty ones are left out."""
+    return {
+        "files": {"train.py": "pass"} if shape.files else {},
+        "startupTimeoutSeconds": shape.startup_timeout,
+        "activeDeadlineSeconds": shape.deadline,
+        "ttlSecondsAfterFinished": shape.time_to_live,
+    }

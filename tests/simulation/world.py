@@ -11,6 +11,7 @@ from typing import Any
 
 from simulation.faults import RequestFaults
 from simulation.kubelet import NAMESPACE, Kubelet
+from simulation.nodes import Nodes
 from simulation.oracles import Oracle
 from simulation.process import Process
 from simulation.schedule import Schedule, Timed
@@ -40,12 +41,13 @@ class World:
         self._loop = asyncio.get_running_loop()
         self._random = Random(schedule.seed + 1)
         self._skew = 0.0
-        self._lags = {"pods": schedule.lag_of_pods, "jobs": schedule.lag_of_jobs}
+        self._lags = {"pods": schedule.lag_of_pods, "jobs": schedule.lag_of_jobs, "nodes": 0.0}
         self._is_calm = False
         self.store = Store(self.now, Random(schedule.seed))
         serve_trainingjobs(self.store, NAMESPACE, rules=schedule.seed % FULL_RULES_EVERY == 0)
         self._jobs = self.store.catalog.find(TRAININGJOBS)[1]
-        self.kubelet = Kubelet(self.store, self._timestamp, self._random, schedule.start_up)
+        self.nodes = Nodes(self.store, self._timestamp) if schedule.has_nodes else None
+        self.kubelet = Kubelet(self.store, self.nodes, self._timestamp, self._random, schedule.start_up)
         self.oracle = Oracle(self)
         self.request_faults = RequestFaults(schedule)
         self.users = Users(self)
@@ -68,6 +70,8 @@ class World:
         self.request_faults.stop()
         self.outage_until = 0.0
         self.kubelet.stuck_until = 0.0
+        if self.nodes:
+            self.nodes.heal_all()
         self._lags = dict.fromkeys(self._lags, 0.0)
         self.users.leave()
         for process in self.processes[1:]:
@@ -82,6 +86,10 @@ class World:
 
     def now(self) -> datetime:
         return NOON + timedelta(seconds=self._loop.time())
+
+    def seconds(self) -> float:
+        """Virtual seconds since the story began."""
+        return self._loop.time()
 
     def operators_clock(self) -> datetime:
         """What the operator takes for the time."""
