@@ -113,6 +113,32 @@ def test_a_start_that_takes_too_long_fails_and_names_what_blocks_it() -> None:
     assert "no such image" in next(c.message for c in world.status.conditions if c.type == "Failed")
 
 
+def test_a_deadline_is_only_believed_after_a_quorum_read() -> None:
+    world = World(startupTimeoutSeconds=60)
+    world.step()
+    world.with_pods(pending(0), pending(1)).at(60)
+
+    assert world.look().needs_quorum
+    assert world.look(quorum=True).status is not None
+
+
+def test_a_gang_that_came_up_while_nobody_looked_started_in_time() -> None:
+    world = World(startupTimeoutSeconds=60)
+    world.step()
+
+    world.with_pods(pod(0), pod(1)).at(3600).step()
+
+    assert (world.status.state, bool(world.status.gang)) == ("Running", True)
+
+
+def test_a_gang_that_succeeded_while_nobody_looked_ended_in_time() -> None:
+    world = World(activeDeadlineSeconds=60).running()
+
+    world.with_pods(exited(0, 0), exited(1, 0)).at(3600).step()
+
+    assert world.status.state == "Succeeded"
+
+
 def test_a_running_gang_has_no_startup_timeout() -> None:
     world = World(startupTimeoutSeconds=60).running().at(3600)
 

@@ -10,6 +10,8 @@ from datetime import datetime, timedelta
 from trainingjob_operator.api.status import State, TrainingJobStatus
 from trainingjob_operator.api.types import TrainingJobSpec
 
+STARTUP_TIMEOUT = "StartupTimeout"
+
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
@@ -49,4 +51,4 @@ def _startup(spec: TrainingJobSpec, status: TrainingJobStatus, blocked: str) -> 
         return None
     why = f": {blocked}" if blocked else ""
     message = f"not all pods of attempt {status.attempt} ran within spec.startupTimeoutSeconds ({seconds}){why}"
-    return Deadline(started + timedelta(seconds=seconds), "StartupTimeout", message)
+    return Deadline(started + timedelta(seconds=seconds), STARTUP_TIMEOUT, message)

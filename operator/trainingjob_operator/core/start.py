@@ -32,7 +32,8 @@ def start(policy: StartPolicy, gang: Mapping[int, Pod], missing: tuple[int, ...]
     if main is None:
         return Start((0,))
     if policy == StartPolicy.MAIN_NODE_READY:
-        return Start(missing, main.ip) if main.ready else Start(())
+        # A rank 0 that has ended well already will not become ready any more.
+        return Start(missing, main.ip) if main.ready or main.succeeded else Start(())
     if main.ip or main.created_at is None:
         return Start(missing, main.ip)
     waited = now - main.created_at
