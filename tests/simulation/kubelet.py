@@ -71,6 +71,12 @@ class Kubelet:
         """Whether the pod's node, if it has one, answers."""
         return self._nodes is None or pod["spec"].get("nodeName") not in self._nodes.lost_since
 
+    def collect(self, node: str) -> None:
+        """The cluster's pod collector takes what was bound to a node that is gone."""
+        for pod in self.pods():
+            if pod["spec"].get("nodeName") == node:
+                self._store.delete(PODS, NAMESPACE, pod["metadata"]["name"], DeleteOptions(grace_seconds=0))
+
     def _start(self, name: str, uid: str) -> None:
         pod = self.pod(name, uid)
         if pod is None or "deletionTimestamp" in pod["metadata"] or has_stopped(pod):

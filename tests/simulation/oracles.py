@@ -29,10 +29,16 @@ CHILDREN = (SERVICES, NETWORKPOLICIES, CONFIGMAPS, PODS)
 
 
 class Oracle:
-    """Collects violations; the first one is what a failing seed is about."""
+    """Collects violations; the first one is what a failing seed is about.
+
+    ``late`` holds UIDs of pods whose creation arrived long after their sender had given up. Nothing but a fence in the
+    API server could keep them out; they must only go again.
+    """
 
     def __init__(self, world: "World") -> None:
         self.violations: list[str] = []
+        self.late: set[str] = set()
+        self.is_late = False
         self._world = world
         self._fenced = world.schedule.fenced
         self._nodes = world.schedule.shape.nodes
@@ -56,6 +62,8 @@ class Oracle:
     def _pod_created(self, made: Object) -> None:
         number = names.attempt_and_rank(made["metadata"]["name"])
         assert number is not None
+        if self.is_late:
+            self.late.add(made["metadata"]["uid"])
         self._check_whole_gangs()
         job = self._world.job()
         alive = job is not None and job["metadata"]["uid"] == owner_of(made)
@@ -72,7 +80,7 @@ class Oracle:
         ranks: dict[tuple[str, int], set[int]] = {}
         for pod in self._live():
             number = names.attempt_and_rank(pod["metadata"]["name"])
-            if number:
+            if number and pod["metadata"]["uid"] not in self.late:
                 ranks.setdefault((owner_of(pod), number[0]), set()).add(number[1])
         whole = [gang for gang, found in ranks.items() if len(found) == self._nodes]
         if len(whole) > 1:
@@ -183,6 +191,12 @@ class Oracle:
         elif not self._skewed and self._age(status["completionTime"]) < life:
             self.broken("S3", "the job was deleted before its time")
 
+    def _has_run(self, pod: Object) -> bool:
+        """Whether a pod has been running for longer than a quorum read and the write after it take."""
+        return (
+            is_running(pod) and self._age(pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]) > 10
+        )
+
     def _age(self, time: str) -> float:
         return (self._world.now() - datetime.fromisoformat(time)).total_seconds()
 
@@ -209,8 +223,9 @@ class Oracle:
             self.broken("S2", f"Failed ({reason}) after {new.get('restarts')} of {budget} restarts")
 
     def _check_deadline(self, job: Object, new: Object, reason: str) -> None:
-        pods = [self._world.kubelet.pod(names.pod_name(JOB, new["attempt"], rank)) for rank in range(self._nodes)]
-        if all(pod is not None and is_running(pod) for pod in pods) and reason == "StartupTimeout":
+        gang = [self._world.kubelet.pod(names.pod_name(JOB, new["attempt"], rank)) for rank in range(self._nodes)]
+        pods = [pod if pod and owner_of(pod) == job["metadata"]["uid"] else None for pod in gang]
+        if reason == "StartupTimeout" and all(pod is not None and self._has_run(pod) for pod in pods):
             self.broken("S5", "the start of a gang that runs was given up")
         if all(pod is not None and pod["status"].get("phase") == "Succeeded" for pod in pods):
             self.broken("S5", "a deadline failed a gang that had succeeded")

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 JOB = "digits"
+POD_GC = 70.0
+"""Seconds after which the cluster's pod collector takes the pods of a node that is gone."""
 CODES = (1, UNCOUNTED, 75, FATAL)
 ON_PODS = frozenset({"fail", "oom", "evict", "drain", "delete", "force delete", "preempt", "exit 0", "relabel"})
 
@@ -135,7 +137,7 @@ class Users:
 
     def strike(self, kind: str, name: str, code: int) -> None:
         """Something happens to one pod."""
-        kubelet, store = self._world.kubelet, self._store
+        kubelet = self._world.kubelet
         match kind:
             case "fail":
                 kubelet.end(name, code, FAILED)
@@ -145,23 +147,29 @@ class Users:
                 kubelet.end(name, 0, FINISHED)
             case "evict":
                 kubelet.evict(name)
-            case "drain":
-                store.evict(NAMESPACE, name)
-            case "delete":
-                store.delete(PODS, NAMESPACE, name)
-            case "force delete":
-                store.delete(PODS, NAMESPACE, name, DeleteOptions(grace_seconds=0))
             case "preempt":
                 kubelet.disrupt(name)
-                store.delete(PODS, NAMESPACE, name)
+                self._store.delete(PODS, NAMESPACE, name)
+            case _:
+                self._strike_object(kind, name)
+
+    def _strike_object(self, kind: str, name: str) -> None:
+        """Something happens to a pod's object, of which its process knows nothing yet."""
+        match kind:
+            case "drain":
+                self._store.evict(NAMESPACE, name)
+            case "delete":
+                self._store.delete(PODS, NAMESPACE, name)
+            case "force delete":
+                self._store.delete(PODS, NAMESPACE, name, DeleteOptions(grace_seconds=0))
             case "remove node":
-                pod = kubelet.pod(name)
+                pod = self._world.kubelet.pod(name)
                 assert pod is not None
-                assert self._world.nodes is not None
-                self._world.nodes.remove(pod["spec"]["nodeName"])
+                self._remove_node(pod["spec"]["nodeName"])
             case "relabel":
-                labels = {"metadata": {"labels": {names.LABEL_ATTEMPT: "99", names.LABEL_RANK: None, "team": "vision"}}}
-                store.patch(PODS, NAMESPACE, name, labels, content_type=MERGE_PATCH)
+                labels = {names.LABEL_ATTEMPT: "99", names.LABEL_RANK: None, "team": "vision"}
+                patch = {"metadata": {"labels": labels}}
+                self._store.patch(PODS, NAMESPACE, name, patch, content_type=MERGE_PATCH)
 
     def _to_node(self, event: Timed) -> None:
         nodes = self._world.nodes
@@ -171,9 +179,14 @@ class Users:
             return
         node = found[event.rank % len(found)]
         if event.kind == "remove node":
-            nodes.remove(node)
+            self._remove_node(node)
         else:
             nodes.silence(node, 5.0 if event.value < 1 else event.value * 6)
+
+    def _remove_node(self, node: str) -> None:
+        assert self._world.nodes is not None
+        self._world.nodes.remove(node)
+        self._loop.call_later(POD_GC, self._world.kubelet.collect, node)
 
     def _victim(self, event: Timed) -> Object | None:
         """A pod of the job for whom the event can be meant: one that runs, if its process is concerned."""

@@ -186,10 +186,11 @@ class Wire:
             self._loop.call_later(TIMEOUT if fault.seconds > 1 else 0.05, _answer, reply, None, lost(fault))
             if kind != "lost":
                 delay = fault.seconds if kind == "late" else 0.0
-                self._loop.call_later(delay, self._arrive, carry_out, self._loop.create_future(), "")
+                self._loop.call_later(delay, self._arrive, carry_out, self._loop.create_future(), kind)
 
     def _arrive(self, carry_out: Callable[[], Any], reply: "asyncio.Future[Answer]", kind: str) -> None:
         """The request reaches the API server."""
+        self._world.oracle.is_late = kind == "late"
         try:
             value, error = carry_out(), None
         except ApiError as refused:
