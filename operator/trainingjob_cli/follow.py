@@ -1,4 +1,4 @@
-"""Follows jobs to their end: a line for each new state, rank 0's log in between.
+"""Follows jobs to their end: a line for each new state, what a waiting job waits for, rank 0's log in between.
 
 Only reads. The lines look like `kubectl get trainingjobs`, so that what is learnt here is known there.
 """
@@ -33,6 +33,7 @@ class Follower:
     _shown: dict[str, str] = field(default_factory=dict)
     _ended: dict[str, Object] = field(default_factory=dict)
     _logs: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _lines: int = 0
 
     async def to_the_end(self) -> dict[str, Object]:
         """The jobs by name as they were when the last of them had finished."""
@@ -48,11 +49,13 @@ class Follower:
         return self._ended
 
     async def _last_lines(self) -> None:
-        """Let the logs come to their end. That of a pod which never started has none to come to."""
-        if self._logs:
-            _, waiting = await asyncio.wait(self._logs.values(), timeout=LAST_LINES_SECONDS)
-            for task in waiting:
-                task.cancel()
+        """Let the logs come to their end, however long they are; that of a pod which never started has none."""
+        waiting, shown = set(self._logs.values()), -1
+        while waiting and self._lines > shown:
+            shown = self._lines
+            _, waiting = await asyncio.wait(waiting, timeout=LAST_LINES_SECONDS)
+        for task in waiting:
+            task.cancel()
 
     async def _watch(self, version: str) -> str:
         stream = self.api.watch(TRAININGJOBS, self.namespace, resource_version=version)
@@ -71,16 +74,10 @@ class Follower:
         name, status = raw["metadata"]["name"], raw.get("status") or {}
         if name not in self.jobs:
             return
-        row = _row(
-            name,
-            status.get("state", ""),
-            status.get("nodes", ""),
-            str(status.get("restarts", "")),
-            status.get("reason", ""),
-        )
-        if self.watch and status and self._shown.get(name) != row:
-            self._shown[name] = row
-            self.say(row)
+        told = "\n".join([_state(name, status), *_waits_for(name, status)])
+        if self.watch and status and self._shown.get(name) != told:
+            self._shown[name] = told
+            self.say(told)
         attempt = status.get("attempt", 0)
         if self.logs and attempt:
             self._follow_log(name, attempt)
@@ -98,6 +95,7 @@ class Follower:
             return
         try:
             async for line in self.api.log(self.namespace, pod, container=names.MAIN_CONTAINER, follow=True):
+                self._lines += 1
                 self.say(f"{pod} | {line}")
         except (ApiError, aiohttp.ClientError) as error:
             self.say(f"{pod} | (the log ends here: {error})")
@@ -121,6 +119,17 @@ def _has_started(pod: Object) -> bool:
     statuses: Iterable[Object] = (pod.get("status") or {}).get("containerStatuses") or []
     main = next((s for s in statuses if s["name"] == names.MAIN_CONTAINER), {})
     return any(key in (main.get("state") or {}) for key in ("running", "terminated"))
+
+
+def _state(name: str, status: Object) -> str:
+    restarts = str(status.get("restarts", ""))
+    return _row(name, status.get("state", ""), status.get("nodes", ""), restarts, status.get("reason", ""))
+
+
+def _waits_for(name: str, status: Object) -> list[str]:
+    """What a pending job waits for, in words: its reason alone does not say what to do."""
+    ready: Object = next((c for c in status.get("conditions") or [] if c["type"] == "PodsReady"), {})
+    return [f"{name}: {ready['message']}"] if status.get("state") == "Pending" and ready.get("message") else []
 
 
 def _row(name: str, state: str, nodes: str, restarts: str, reason: str) -> str:
