@@ -7,7 +7,7 @@ callers are not authenticated, so it listens on 127.0.0.1 alone.
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -97,9 +97,10 @@ def _handler(
 async def _stream(request: web.Request, log: Log, query: Wanted) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "text/plain"})
     await response.prepare(request)
-    async for piece in read(log.path, query, log.is_over):
-        await response.write(piece)
-    await response.write_eof()
+    with suppress(ConnectionError):  # whoever followed the log has seen enough
+        async for piece in read(log.path, query, log.is_over):
+            await response.write(piece)
+        await response.write_eof()
     return response
 
 
