@@ -21,7 +21,7 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(
-    scope="session",
+    scope="module",  # not the session: on the shared API server its operator and node would meddle with other tests
     params=[pytest.param("sandbox", marks=pytest.mark.real_api), pytest.param("real", marks=pytest.mark.real_api)],
 )
 def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Iterator[Arena]:
