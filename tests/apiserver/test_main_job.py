@@ -113,13 +113,20 @@ def test_a_killed_operator_comes_back_and_the_job_succeeds(arena: Arena, ns: str
     assert len(started) <= 1
 
 
-@pytest.mark.parametrize("example", ["lightning-script", "fabric-script", "torchrun-script"])
-def test_every_example_succeeds(arena: Arena, ns: str, example: str) -> None:
+@pytest.mark.parametrize("arena", ["sandbox"], indirect=True)
+@pytest.mark.parametrize(
+    ("example", "processes"), [("lightning-script", 2), ("fabric-script", 2), ("torchrun-script", 4)]
+)
+def test_every_example_trains_in_one_gang(arena: Arena, ns: str, example: str, processes: int) -> None:
     arena.kubectl("apply", "-n", ns, "-f", str(EXAMPLES / f"{example}.yaml"))
 
     status = arena.until_state(example, ns, "Succeeded")
 
     assert status["restarts"] == 0
+    said = "".join(arena.kubectl("logs", "-n", ns, f"{example}-1-{rank}") for rank in (0, 1))
+    assert all(f"rank {rank} of {processes}" in said for rank in range(processes)), said
+    (accuracy,) = re.findall(r"val_acc=([0-9.]+)", said)
+    assert float(accuracy) > 0.9
 
 
 def test_suspending_ends_the_pods_and_resuming_starts_a_new_attempt(arena: Arena, ns: str) -> None:
