@@ -12,7 +12,8 @@ import aiohttp
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import PODS, TRAININGJOBS
-from trainingjob_operator.cluster.client import ApiError, HttpApi
+from trainingjob_operator.cluster.api import ApiError
+from trainingjob_operator.cluster.client import HttpApi
 
 Object = dict[str, Any]
 Say = Callable[[str], None]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from trainingjob_cli.documents import Documents, Object
 from trainingjob_cli.follow import Follower, account
 from trainingjob_operator.api.resources import CLAIMS, CONFIGMAPS, NAMESPACES, PODS, SECRETS, SERVICES, TRAININGJOBS
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.sandbox import Options, Sandbox, sandbox
 
 APPLICABLE = {r.kind: r for r in (TRAININGJOBS, CLAIMS, CONFIGMAPS, SECRETS, SERVICES, PODS, NAMESPACES)}

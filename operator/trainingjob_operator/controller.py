@@ -12,9 +12,9 @@ import aiohttp
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
+from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_operator.cluster.apply import Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
-from trainingjob_operator.cluster.client import Api, ApiError
 from trainingjob_operator.cluster.errors import is_gone
 from trainingjob_operator.cluster.nodes import NodeCache
 from trainingjob_operator.cluster.workqueue import WorkQueue

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Any
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import APPLY_PATCH, MERGE_PATCH, Object, ObjectList, WatchEvent
+from trainingjob_operator.cluster.api import APPLY_PATCH, MERGE_PATCH, Object, ObjectList, WatchEvent
 from trainingjob_sandbox.store import DeleteOptions, Store, WriteOptions
 
 APPLIER = WriteOptions(manager="trainingjob", force=True)
@@ -21,7 +21,7 @@ async def let_others_run() -> None:
 
 
 class StoreApi:
-    """``Api`` of ``cluster.client`` over a store.
+    """``Api`` of ``cluster.api`` over a store.
 
     ``collects`` says whether garbage is collected after each write, or by whoever owns the store. ``pause`` is awaited
     before each request; a simulation puts its delays there. Watches never time out; they end when they expire.

@@ -7,7 +7,8 @@ from typing import Any, cast
 from support.virtual_time import run_virtually
 from trainingjob_cli.follow import LAST_LINES_SECONDS, Follower
 from trainingjob_operator.api.resources import PODS, Resource
-from trainingjob_operator.cluster.client import HttpApi, Object, ObjectList
+from trainingjob_operator.cluster.api import Object, ObjectList
+from trainingjob_operator.cluster.client import HttpApi
 
 STARTED = {
     "metadata": {"name": "digits-1-0", "resourceVersion": "1"},

@@ -12,9 +12,9 @@ from support.builders import NOON, raw_job
 from support.flaky_api import FlakyApi
 from trainingjob_operator.api.resources import CONFIGMAPS, EVENTS, PODS, SERVICES, TRAININGJOBS
 from trainingjob_operator.api.status import State, TrainingJobStatus
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_operator.cluster.apply import IN_FLIGHT, Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
-from trainingjob_operator.cluster.client import ApiError, Object
 from trainingjob_operator.core.announce import Announcement
 from trainingjob_operator.core.children import children
 from trainingjob_operator.core.condemned import Deletion

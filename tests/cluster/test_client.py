@@ -11,7 +11,8 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
-from trainingjob_operator.cluster.client import APPLY_PATCH, JSON_PATCH, ApiError, HttpApi
+from trainingjob_operator.cluster.api import APPLY_PATCH, JSON_PATCH, ApiError
+from trainingjob_operator.cluster.client import HttpApi
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 JOB = "/apis/trainingjob.dev/v1alpha1/namespaces/ml/trainingjobs/digits"

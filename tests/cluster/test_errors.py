@@ -2,7 +2,7 @@
 
 import pytest
 
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_operator.cluster.errors import already_exists, is_conflict, is_expired, is_gone, refusal
 from trainingjob_operator.core.observed import Blocked
 

@@ -11,7 +11,7 @@ import pytest
 from support.flaky_api import EXPIRED, EndOfStream, FlakyApi
 from support.virtual_time import run_virtually
 from trainingjob_operator.api.resources import CONFIGMAPS
-from trainingjob_operator.cluster.client import ApiError, WatchEvent
+from trainingjob_operator.cluster.api import ApiError, WatchEvent
 from trainingjob_operator.cluster.reflector import LONGEST_RETRY, Reflector
 
 SERVER_DOWN = aiohttp.ClientConnectionError("connection refused")

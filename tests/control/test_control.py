@@ -8,7 +8,7 @@ import pytest
 from support.stage import Death, Stage, stage, without_events
 from support.virtual_time import run_virtually
 from trainingjob_operator.api.resources import CONFIGMAPS, NETWORKPOLICIES, PODS, SERVICES, TRAININGJOBS
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 
 Story = Callable[[Stage], Awaitable[None]]
 

@@ -5,7 +5,7 @@ from collections import Counter
 import aiohttp
 
 from simulation.schedule import RequestFault, Schedule
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 
 REFUSALS = {
     "409": (409, "Conflict", "the object has been modified; please apply your changes to the latest version"),

@@ -12,7 +12,7 @@ from simulation.nodes import Nodes
 from support.stage import running_status, stopped_status
 from trainingjob_operator.api.names import KIND
 from trainingjob_operator.api.resources import PODS
-from trainingjob_operator.cluster.client import MERGE_PATCH
+from trainingjob_operator.cluster.api import MERGE_PATCH
 from trainingjob_sandbox.store import DeleteOptions, Store
 
 Object = dict[str, Any]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from trainingjob_operator.api.resources import NODES
-from trainingjob_operator.cluster.client import MERGE_PATCH
+from trainingjob_operator.cluster.api import MERGE_PATCH
 from trainingjob_sandbox.store import Store
 
 Object = dict[str, Any]

@@ -11,7 +11,7 @@ from simulation.schedule import FATAL, UNCOUNTED, Shape, Timed
 from support.builders import raw_job
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS, SERVICES, TRAININGJOBS, Resource
-from trainingjob_operator.cluster.client import MERGE_PATCH
+from trainingjob_operator.cluster.api import MERGE_PATCH
 from trainingjob_sandbox.store import DeleteOptions
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ import aiohttp
 from simulation.faults import lost, refusal
 from simulation.schedule import RequestFault
 from trainingjob_operator.api.resources import EVENTS, TRAININGJOBS, Resource
-from trainingjob_operator.cluster.client import MERGE_PATCH, ApiError, Object, ObjectList, WatchEvent
+from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError, Object, ObjectList, WatchEvent
 from trainingjob_sandbox.store import DeleteOptions
 
 if TYPE_CHECKING:

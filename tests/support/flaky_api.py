@@ -12,7 +12,7 @@ from typing import Any
 
 from trainingjob_operator.api.resources import CRDS, NAMESPACES, Resource
 from trainingjob_operator.api.schema import crd
-from trainingjob_operator.cluster.client import ApiError, Object, ObjectList, WatchEvent
+from trainingjob_operator.cluster.api import ApiError, Object, ObjectList, WatchEvent
 from trainingjob_sandbox.store import Store
 from trainingjob_sandbox.store_api import StoreApi
 

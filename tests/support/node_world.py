@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from trainingjob_operator.api.resources import PODS, Resource
-from trainingjob_operator.cluster.client import Api
+from trainingjob_operator.cluster.api import Api
 from trainingjob_sandbox.node import Node
 from trainingjob_sandbox.node.kinds import PodBinding
 from trainingjob_sandbox.store import Store

@@ -13,8 +13,8 @@ from functools import partial
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import PODS, TRAININGJOBS
 from trainingjob_operator.api.status import TrainingJobStatus
+from trainingjob_operator.cluster.api import Api, ApiError, Object
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
-from trainingjob_operator.cluster.client import Api, ApiError, Object
 from trainingjob_operator.cluster.errors import already_exists, is_conflict, is_gone, refusal
 from trainingjob_operator.cluster.events import publish
 from trainingjob_operator.core.condemned import Deletion

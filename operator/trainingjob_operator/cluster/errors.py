@@ -1,6 +1,6 @@
 """What a refusal of the API server means to the operator: gone, taken, refused for good reason, or just try again."""
 
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_operator.core.observed import Blocked
 
 # Answers that a retry alone does not change: something in the cluster or in the job has to.

@@ -10,7 +10,7 @@ import aiohttp
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import EVENTS
-from trainingjob_operator.cluster.client import Api, ApiError, Object
+from trainingjob_operator.cluster.api import Api, ApiError, Object
 from trainingjob_operator.core.announce import Announcement
 from trainingjob_operator.core.observed import Job
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import aiohttp
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import Api, ApiError, WatchEvent
+from trainingjob_operator.cluster.api import Api, ApiError, WatchEvent
 from trainingjob_operator.cluster.errors import is_expired
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.apiserver.requests import Form
 from trainingjob_sandbox.apiserver.tables import table
 from trainingjob_sandbox.store.errors import status_document

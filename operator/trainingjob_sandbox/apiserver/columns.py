@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeAlias
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.apiserver.ages import UNKNOWN, age
 from trainingjob_sandbox.apiserver.pod_state import ready, restarts, state
 from trainingjob_sandbox.store.kinds import Column

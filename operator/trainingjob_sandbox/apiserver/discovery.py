@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.catalog import Catalog
 from trainingjob_sandbox.store.kinds import Kind
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.apiserver import discovery, openapi
 from trainingjob_sandbox.apiserver.answers import answer
 from trainingjob_sandbox.apiserver.requests import json_body

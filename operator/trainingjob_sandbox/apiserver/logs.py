@@ -11,7 +11,7 @@ import aiohttp
 from aiohttp import web
 
 from trainingjob_operator.api.resources import NODES, PODS
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.store import Store
 from trainingjob_sandbox.store.errors import bad_request
 

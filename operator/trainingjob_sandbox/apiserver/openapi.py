@@ -7,7 +7,7 @@ outline is told.
 from collections.abc import Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Object
+from trainingjob_operator.cluster.api import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Object
 from trainingjob_sandbox.apiserver.discovery import groups, kinds_in
 from trainingjob_sandbox.store.catalog import Catalog
 from trainingjob_sandbox.store.kinds import Kind

@@ -7,7 +7,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.store.errors import bad_request
 
 MAGIC = b"k8s\x00"

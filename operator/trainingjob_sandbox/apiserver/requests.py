@@ -10,7 +10,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import APPLY_PATCH
+from trainingjob_operator.cluster.api import APPLY_PATCH
 from trainingjob_sandbox.apiserver.protobuf import read_object
 from trainingjob_sandbox.store import DeleteOptions, WriteOptions
 from trainingjob_sandbox.store.deletion import Propagation

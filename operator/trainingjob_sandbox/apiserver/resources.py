@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.apiserver import answers, requests
 from trainingjob_sandbox.apiserver.logs import pod_log
 from trainingjob_sandbox.apiserver.streams import LONGEST_SECONDS, Stream, failed

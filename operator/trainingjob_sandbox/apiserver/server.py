@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import aiohttp
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.apiserver.answers import refusal
 from trainingjob_sandbox.apiserver.documents import Documents
 from trainingjob_sandbox.apiserver.resources import Resources

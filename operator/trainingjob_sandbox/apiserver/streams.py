@@ -12,7 +12,7 @@ from typing import Any, Literal
 import orjson
 from aiohttp import web
 
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.apiserver.answers import JSON
 from trainingjob_sandbox.store import Record, Watch
 from trainingjob_sandbox.store.errors import status_document

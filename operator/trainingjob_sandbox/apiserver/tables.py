@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.apiserver.ages import UNKNOWN, age
 from trainingjob_sandbox.apiserver.columns import BUILTIN, NAME, cells_of
 from trainingjob_sandbox.apiserver.jsonpath import compiled

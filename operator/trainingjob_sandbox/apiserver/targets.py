@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.store.catalog import Catalog
 from trainingjob_sandbox.store.kinds import Kind
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any
 
 from trainingjob_operator.api.resources import CLAIMS
-from trainingjob_operator.cluster.client import Api, ApiError
+from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_sandbox.node.prepare import ClaimFolders
 
 Object = dict[str, Any]

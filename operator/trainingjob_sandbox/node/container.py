@@ -14,7 +14,7 @@ from typing import Any
 
 import aiohttp
 
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.node import probe
 from trainingjob_sandbox.node.logs import fallback_message
 from trainingjob_sandbox.node.prepare import Ground, prepare

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from trainingjob_operator.api.resources import CLAIMS, PODS
-from trainingjob_operator.cluster.client import Api
+from trainingjob_operator.cluster.api import Api
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_sandbox.node import environment, isolating, registration
 from trainingjob_sandbox.node.claims import Claims

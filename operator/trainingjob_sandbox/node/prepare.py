@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from trainingjob_operator.api.resources import CLAIMS, CONFIGMAPS, Resource
-from trainingjob_operator.cluster.client import Api, ApiError
+from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_sandbox.node.environment import Facts, command_line, variables
 from trainingjob_sandbox.node.hosts import hostname
 from trainingjob_sandbox.node.kinds import SECRETS

@@ -16,7 +16,7 @@ from typing import Any
 import aiohttp
 
 from trainingjob_operator.api.resources import LEASES, NAMESPACES, NODES, Resource
-from trainingjob_operator.cluster.client import Api, ApiError
+from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_sandbox.node.status import rfc3339
 
 Object = dict[str, Any]

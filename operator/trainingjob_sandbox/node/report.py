@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from trainingjob_operator.api.resources import PODS
-from trainingjob_operator.cluster.client import Api, ApiError
+from trainingjob_operator.cluster.api import Api, ApiError
 
 Object = dict[str, Any]
 logger = logging.getLogger(__name__)

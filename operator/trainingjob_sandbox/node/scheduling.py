@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from trainingjob_operator.api.resources import PODS
-from trainingjob_operator.cluster.client import Api, ApiError
+from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_sandbox.node.kinds import binding_of
 from trainingjob_sandbox.node.machineports import MachinePorts
 from trainingjob_sandbox.node.placement import Bind, Offer, Refuse, Tenant, amounts, free, place, ports

@@ -6,7 +6,7 @@ Decides which kind a resource means. Never looks into objects, except into defin
 from collections.abc import Iterator
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.store.builtin.definitions import kind_of
 from trainingjob_sandbox.store.builtin.kinds import BUILTIN
 from trainingjob_sandbox.store.garbage import Key

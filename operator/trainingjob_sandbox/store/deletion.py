@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, TypeAlias
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.kinds import Kind
 from trainingjob_sandbox.store.metadata import next_generation, parse_timestamp, timestamp
 from trainingjob_sandbox.store.record import metadata_of

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 
 
 @dataclass(frozen=True, slots=True)

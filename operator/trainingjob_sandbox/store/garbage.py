@@ -8,7 +8,7 @@ real one runs some time after the write.
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.deletion import FOREGROUND, ORPHAN, DeleteOptions, Propagation
 from trainingjob_sandbox.store.record import Change, Record, metadata_of
 

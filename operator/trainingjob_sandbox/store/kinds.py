@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import Cause
 from trainingjob_sandbox.store.names import subdomain_complaint
 from trainingjob_sandbox.store.patches.shape import UNKNOWN, Shape

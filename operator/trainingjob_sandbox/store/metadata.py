@@ -9,7 +9,7 @@ from random import Random
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import Cause, invalid_value, required
 from trainingjob_sandbox.store.kinds import Kind
 from trainingjob_sandbox.store.names import annotation_causes, label_causes, qualified_complaint

@@ -7,7 +7,7 @@ as a cluster's namespace controller runs some time after the write.
 from typing import Protocol
 
 from trainingjob_operator.api.resources import NAMESPACES
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.catalog import Catalog
 from trainingjob_sandbox.store.deletion import DeleteOptions
 from trainingjob_sandbox.store.garbage import Ref

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import bad_request
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, TypeAlias
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import bad_request
 
 Matcher: TypeAlias = Callable[[Object], bool]

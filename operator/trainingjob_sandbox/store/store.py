@@ -11,7 +11,7 @@ from random import Random
 from typing import Any
 
 from trainingjob_operator.api.resources import NAMESPACES, PODS, Resource
-from trainingjob_operator.cluster.client import APPLY_PATCH, Object
+from trainingjob_operator.cluster.api import APPLY_PATCH, Object
 from trainingjob_sandbox.store import writes
 from trainingjob_sandbox.store.builtin.bindings import bound, disrupted
 from trainingjob_sandbox.store.catalog import Catalog

@@ -6,7 +6,7 @@ Decides each request's checks and merges what the client sent with what only the
 from collections.abc import Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.store.deletion import DeleteOptions
 from trainingjob_sandbox.store.errors import (
     bad_request,

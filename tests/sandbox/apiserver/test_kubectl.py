@@ -11,7 +11,7 @@ from support.api_objects import Clock, configmap, pod, widget
 from support.kubernetes.binaries import kubectl_path
 from support.sandbox_server import Kubectl, Served
 from trainingjob_operator.api.resources import CONFIGMAPS, EVENTS, PODS
-from trainingjob_operator.cluster.client import MERGE_PATCH
+from trainingjob_operator.cluster.api import MERGE_PATCH
 from trainingjob_sandbox.store.builtin.kinds import SECRETS
 
 pytestmark = pytest.mark.real_api

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from support.sandbox_server import Served
 from trainingjob_operator.api.resources import CONFIGMAPS
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.apiserver.protobuf import MAGIC, read_object
 
 PROTOBUF = {"Content-Type": "application/vnd.kubernetes.protobuf"}

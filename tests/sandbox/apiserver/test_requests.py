@@ -11,7 +11,8 @@ from support.api_objects import WIDGETS, configmap, labelled, new_store, owned, 
 from support.sandbox_server import Served
 from trainingjob_operator.api.resources import CONFIGMAPS, NAMESPACES, PODS
 from trainingjob_operator.cluster import client
-from trainingjob_operator.cluster.client import APPLY_PATCH, ApiError, HttpApi
+from trainingjob_operator.cluster.api import APPLY_PATCH, ApiError
+from trainingjob_operator.cluster.client import HttpApi
 from trainingjob_sandbox.apiserver import serve
 
 PODS_PATH = "/api/v1/namespaces/default/pods"

@@ -8,7 +8,7 @@ import pytest
 from support.api_objects import WIDGETS, Clock, configmap, pod, widget
 from support.sandbox_server import Served
 from trainingjob_operator.api.resources import CLAIMS, CONFIGMAPS, EVENTS, NODES, SERVICES, Resource
-from trainingjob_operator.cluster.client import MERGE_PATCH
+from trainingjob_operator.cluster.api import MERGE_PATCH
 from trainingjob_sandbox.apiserver.ages import age, duration
 from trainingjob_sandbox.apiserver.jsonpath import compiled, first
 from trainingjob_sandbox.apiserver.pod_state import ready, restarts, state

@@ -14,7 +14,7 @@ import pytest
 from support.eventually import eventually as until
 from support.node_world import NodeApi, Object, World, eventually, is_running, pod, shell
 from trainingjob_operator.api.resources import LEASES, NODES, PODS, Resource
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.node import container, report
 from trainingjob_sandbox.node.prepare import Ground, prepare
 from trainingjob_sandbox.node.process import LAUNCHER, Launch

@@ -17,7 +17,7 @@ from trainingjob_operator.api.resources import (
     SERVICES,
     Resource,
 )
-from trainingjob_operator.cluster.client import MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError
 from trainingjob_sandbox.store.builtin.kinds import SECRETS
 
 Object = dict[str, Any]

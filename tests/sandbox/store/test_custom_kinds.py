@@ -6,7 +6,7 @@ import pytest
 
 from support.api_objects import UNCHECKED, WIDGETS, new_store, widget, widget_definition
 from trainingjob_operator.api.resources import CRDS, Resource
-from trainingjob_operator.cluster.client import MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError
 from trainingjob_sandbox.store import WriteOptions
 
 Object = dict[str, Any]

@@ -4,7 +4,7 @@ import pytest
 
 from support.api_objects import WIDGETS, Clock, configmap, finalized, new_store, pod, run_on, widget
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS
-from trainingjob_operator.cluster.client import MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError
 from trainingjob_sandbox.store import DeleteOptions, Store
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from support.api_objects import WIDGETS, configmap, new_store, owned, pod, run_on, widget
 from trainingjob_operator.api.resources import CONFIGMAPS, CRDS, NAMESPACES, PODS
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.store import DeleteOptions, Store
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from support.api_objects import WIDGETS, configmap, new_store, pod, widget
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS, SERVICES
-from trainingjob_operator.cluster.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, ApiError
 from trainingjob_sandbox.store import Store, WriteOptions
 from trainingjob_sandbox.store.builtin.shapes import POD
 from trainingjob_sandbox.store.patches.json_patch import json_patch

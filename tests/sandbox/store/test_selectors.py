@@ -4,7 +4,7 @@ import pytest
 
 from support.api_objects import configmap, new_store, pod, run_on
 from trainingjob_operator.api.resources import EVENTS, NODES, PODS
-from trainingjob_operator.cluster.client import MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError
 from trainingjob_sandbox.store import Store
 from trainingjob_sandbox.store.selectors import label_matcher
 

@@ -8,7 +8,7 @@ import pytest
 from support.api_objects import WIDGETS, configmap, new_store, owned, pod, widget
 from support.virtual_time import VirtualTimeLoop
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS
-from trainingjob_operator.cluster.client import APPLY_PATCH, Api, ApiError, WatchEvent
+from trainingjob_operator.cluster.api import APPLY_PATCH, Api, ApiError, WatchEvent
 from trainingjob_sandbox.store import Store
 from trainingjob_sandbox.store_api import StoreApi
 

@@ -4,7 +4,7 @@ import pytest
 
 from support.api_objects import WIDGETS, Clock, configmap, new_store, pod, widget
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS, SERVICES
-from trainingjob_operator.cluster.client import JSON_PATCH, MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import JSON_PATCH, MERGE_PATCH, ApiError
 from trainingjob_sandbox.store import WriteOptions
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from support.api_objects import WIDGETS, configmap, labelled, new_store, pod, widget
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS
-from trainingjob_operator.cluster.client import MERGE_PATCH, ApiError
+from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError
 from trainingjob_sandbox.store import DeleteOptions, Store, Watch
 
 Names = list[tuple[str, str]]

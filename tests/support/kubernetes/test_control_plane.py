@@ -18,7 +18,7 @@ from support.kubernetes.cluster import open_api
 from support.kubernetes.control_plane import ControlPlane, free_ports, start_control_plane
 from support.kubernetes.daemon import Daemon, DaemonError
 from trainingjob_operator.api.resources import NAMESPACES, PODS
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.certificates import self_signed
 
 TETHER = Path(__file__).with_name("tether.py")

@@ -5,7 +5,7 @@ Decides whether a pod can still be bound, and what its status then says. Never p
 
 from datetime import datetime
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.store.errors import required
 from trainingjob_sandbox.store.metadata import timestamp
 from trainingjob_sandbox.store.record import metadata_of

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import Cause, bad_request, field_forbidden, invalid_value, too_long
 from trainingjob_sandbox.store.names import config_key_complaint
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.builtin.shapes import METADATA
 from trainingjob_sandbox.store.errors import Cause, invalid_value, required
 from trainingjob_sandbox.store.kinds import Column, Kind

@@ -6,7 +6,7 @@ Decides only what users of this project rely on; a real API server checks much m
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import (
     Cause,
     duplicate,

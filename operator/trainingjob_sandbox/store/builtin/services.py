@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.builtin.pods import port_causes
 from trainingjob_sandbox.store.errors import Cause, duplicate, invalid_value, required, unsupported
 from trainingjob_sandbox.store.selectors import METADATA_FIELDS, FieldGetter, field_at

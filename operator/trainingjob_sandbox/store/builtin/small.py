@@ -5,7 +5,7 @@ Decides what they default to and refuse. A claim is never bound here: who runs p
 
 from collections.abc import Mapping
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import Cause, invalid_value, required
 from trainingjob_sandbox.store.selectors import METADATA_FIELDS, FieldGetter, field_at
 

@@ -6,7 +6,7 @@ owns nothing here, so it never conflicts. Never changes the original.
 
 from typing import Any
 
-from trainingjob_operator.cluster.client import ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_sandbox.store.patches.fields import (
     ITSELF,
     Fields,

@@ -5,7 +5,7 @@ Decides whether each operation applies. Works on a private copy of the document 
 
 from typing import Any
 
-from trainingjob_operator.cluster.client import ApiError
+from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.store.errors import bad_request
 from trainingjob_sandbox.store.record import own_copy
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from trainingjob_operator.cluster.client import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Object
+from trainingjob_operator.cluster.api import APPLY_PATCH, JSON_PATCH, MERGE_PATCH, Object
 from trainingjob_sandbox.store.errors import bad_request, unsupported_media_type
 from trainingjob_sandbox.store.kinds import Kind
 from trainingjob_sandbox.store.metadata import timestamp

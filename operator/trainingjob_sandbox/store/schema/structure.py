@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from trainingjob_operator.cluster.client import Object
+from trainingjob_operator.cluster.api import Object
 from trainingjob_sandbox.store.errors import Cause
 from trainingjob_sandbox.store.schema.completion import completed
 from trainingjob_sandbox.store.schema.rules import ABSENT
