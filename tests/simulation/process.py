@@ -1,7 +1,7 @@
 """One process of the operator: it starts, is paused, crashes and starts again. What runs in it is the product's own."""
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import aiohttp
 
@@ -24,6 +24,8 @@ DOWN = 2.5
 class Process:
     """An operator on its own wire; ``number`` tells it from a second one."""
 
+    wire_type: ClassVar[type[Wire]] = Wire
+
     def __init__(self, world: "World", number: int) -> None:
         self.world = world
         self.number = number
@@ -38,7 +40,7 @@ class Process:
     def start(self) -> None:
         if self.is_up:
             return
-        self._wire = wire = Wire(self)
+        self._wire = wire = self.wire_type(self)
         controller = Controller(wire, clock=self.world.operators_clock)
         reflectors = [
             Reflector(wire, PODS, controller.pods, labels=POD_LABELS),
