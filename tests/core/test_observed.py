@@ -180,6 +180,18 @@ def test_a_job_is_read_with_its_status() -> None:
     assert (found.spec.num_nodes, found.status.attempt, found.deleting, found.problems) == (4, 3, False, ())
 
 
+def test_the_spec_of_one_generation_is_parsed_once() -> None:
+    known = job_from(raw_job(numNodes=4))
+    newer = job_from(raw_job(status={"attempt": 1}, numNodes=4), known)
+    edited = raw_job(numNodes=3)
+    edited["metadata"]["generation"] = 2
+    reborn = raw_job(numNodes=3)
+    reborn["metadata"]["uid"] = "another life"
+
+    assert (newer.spec is known.spec, newer.status.attempt) == (True, 1)
+    assert [job_from(raw, known).spec.num_nodes for raw in (edited, reborn)] == [3, 3]  # type: ignore[union-attr]
+
+
 def test_an_invalid_job_has_problems_instead_of_a_spec() -> None:
     found = job_from(raw_job(numNodes=0))
 

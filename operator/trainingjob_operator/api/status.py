@@ -18,7 +18,7 @@ MAX_ATTEMPTS = 10
 
 
 def _whole_seconds(time: datetime) -> str:
-    return time.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 Time = Annotated[datetime, PlainSerializer(_whole_seconds, when_used="json")]
@@ -84,6 +84,29 @@ class Attempt(Model):
     first_failure: Failure | None = Field(default=None, description="The pod that failed first, and how.")
 
 
+class Progress(Model):
+    """How far training is, as rank 0 told it last. Numbers that need not be whole are strings: they may be NaN."""
+
+    attempt: int = Field(
+        description="The attempt that this is about; after a restart, until the new gang trains, the one before."
+    )
+    step: int = Field(description="Optimizer steps done.")
+    max_steps: int | None = Field(default=None, description="Optimizer steps of the whole run, if they are known.")
+    epoch: int | None = Field(default=None, description="Epochs done.")
+    batches: int = Field(
+        default=0,
+        description="Batches of training and validation done by rank 0 in this attempt; "
+        "what the stall timeout looks at.",
+    )
+    samples_per_second: Word | None = Field(default=None, description="Training samples per second, of all processes.")
+    loss: Word | None = Field(default=None, description="The training loss of one recent batch of rank 0.")
+    last_checkpoint_step: int | None = Field(default=None, description="Step of the newest checkpoint.")
+    last_checkpoint_time: Time | None = Field(default=None, description="When it was written.")
+    time: Time = Field(description="When this was read; it is not read again into the status while nothing moves.")
+    done: Word = Field(description="The share that is done (24%), or the step (1200/?) if the end is not known.")
+    eta: Word | None = Field(default=None, description="Time that is left at the present speed, e.g. 2h5m.")
+
+
 class TrainingJobStatus(Model):
     """How the job is going."""
 
@@ -104,6 +127,9 @@ class TrainingJobStatus(Model):
     )
     attempts: list[Attempt] = Field(
         default=[], max_length=MAX_ATTEMPTS, description="The newest ten attempts, oldest first."
+    )
+    progress: Progress | None = Field(
+        default=None, description="How far training is, at most every 30 seconds; absent while nobody has told."
     )
     start_time: Time | None = Field(default=None, description="When the job started (again, after a suspension).")
     completion_time: Time | None = Field(default=None, description="When it succeeded or failed.")

@@ -67,7 +67,7 @@ class JobCache:
         known = self._jobs.get(key)
         if meta["uid"] in self._graves or (known and known.uid == meta["uid"] and not _is_newer(meta, known)):
             return
-        self._jobs[key] = job_from(raw)
+        self._jobs[key] = job_from(raw, known)
         self._wake(key)
 
     def remove(self, key: Key, uid: str) -> None:

@@ -38,22 +38,25 @@ def conditions(
 ) -> list[Condition]:
     """All five conditions of a job in this situation."""
     known = {condition.type: condition for condition in before}
-    found = []
-    for kind in ConditionType:
-        status, reason, message = _value(kind, situation, pods_ready)
-        old = known.get(kind)
-        since = old.last_transition_time if old and old.status == status else now
-        found.append(
-            Condition(
-                type=kind,
-                status=status,
-                reason=reason,
-                message=message,
-                last_transition_time=since,
-                observed_generation=generation,
-            )
-        )
-    return found
+    values = {kind: _value(kind, situation, pods_ready) for kind in ConditionType}
+    return [_condition(kind, known.get(kind), value, now, generation) for kind, value in values.items()]
+
+
+def _condition(
+    kind: ConditionType, old: Condition | None, value: tuple[str, str, str], now: datetime, generation: int
+) -> Condition:
+    """The condition with this status, reason and message; the old one if nothing is new about it."""
+    if old and (old.status, old.reason, old.message, old.observed_generation) == (*value, generation):
+        return old
+    status, reason, message = value
+    return Condition(
+        type=kind,
+        status=status,
+        reason=reason,
+        message=message,
+        last_transition_time=old.last_transition_time if old and old.status == status else now,
+        observed_generation=generation,
+    )
 
 
 def _value(kind: ConditionType, situation: Situation, pods_ready: bool) -> tuple[str, str, str]:

@@ -130,22 +130,35 @@ class Observed:
         return {pod.rank: pod for pod in self.own if pod.attempt == self.job.status.attempt}
 
 
-def job_from(raw: dict[str, Any]) -> Job:
-    """Read a TrainingJob. A status that no controller of ours can have written raises ValueError."""
+def job_from(raw: dict[str, Any], known: Job | None = None) -> Job:
+    """Read a TrainingJob. A status that no controller of ours can have written raises ValueError.
+
+    The spec of a version of the same life and generation that is ``known`` is not parsed again: most versions differ
+    in their status only.
+    """
     meta = raw["metadata"]
-    parsed = parse_spec(meta["name"], raw.get("spec"))
-    valid = isinstance(parsed, TrainingJobSpec)
+    generation = meta.get("generation", 0)
+    if known and known.uid == meta["uid"] and known.generation == generation > 0:
+        spec, problems = known.spec, known.problems
+    else:
+        spec, problems = _spec_of(raw)
     return Job(
         name=meta["name"],
         namespace=meta["namespace"],
         uid=meta["uid"],
         resource_version=meta.get("resourceVersion", ""),
-        generation=meta.get("generation", 0),
+        generation=generation,
         deleting="deletionTimestamp" in meta,
-        spec=parsed if isinstance(parsed, TrainingJobSpec) else None,
-        problems=() if valid else tuple(p for p in parsed if isinstance(p, Problem)),
+        spec=spec,
+        problems=problems,
         status=TrainingJobStatus.model_validate(raw.get("status") or {}),
     )
+
+
+def _spec_of(raw: dict[str, Any]) -> tuple[TrainingJobSpec | None, tuple[Problem, ...]]:
+    """The spec, or what is wrong with it."""
+    parsed = parse_spec(raw["metadata"]["name"], raw.get("spec"))
+    return (parsed, ()) if isinstance(parsed, TrainingJobSpec) else (None, parsed)
 
 
 def pod_from(raw: dict[str, Any]) -> Pod:

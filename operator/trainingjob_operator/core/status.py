@@ -13,6 +13,7 @@ from trainingjob_operator.core.observed import Blocked, Observed, Pod
 
 REPORT_EVERY = timedelta(seconds=5)
 _AT_ONCE = frozenset({State.RUNNING, State.RESTARTING, State.SUSPENDED, State.SUCCEEDED, State.FAILED})
+_DERIVED = ("state", "reason", "nodes", "ready", "conditions")
 _SENTENCE = 2000
 
 
@@ -86,8 +87,7 @@ def report_due(old: TrainingJobStatus, new: TrainingJobStatus, observed: Observe
 
 
 def _decided(old: TrainingJobStatus, new: TrainingJobStatus) -> bool:
-    derived = {"state", "reason", "nodes", "ready", "conditions"}
-    if old.model_dump(exclude=derived) != new.model_dump(exclude=derived):
+    if old != new.model_copy(update={name: getattr(old, name) for name in _DERIVED}):
         return True
     return old.state != new.state and (old.state is None or new.state in _AT_ONCE)
 

@@ -26,7 +26,7 @@ KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletion
 
 def timestamp(moment: datetime) -> str:
     """Kubernetes' time format: UTC, whole seconds."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def parse_timestamp(text: str) -> datetime:
