@@ -39,7 +39,7 @@ class Stream:
 
 
 class Wire:
-    """``Api`` of the operator for one process."""
+    """``Api`` of the operator for one process. Objects are the store's own: who changes one, changes the store's."""
 
     def __init__(self, process: "Process") -> None:
         self._process = process
@@ -50,14 +50,14 @@ class Wire:
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         target = "job" if resource is TRAININGJOBS else "read"
-        return await self._ask(target, lambda: self._store.get(resource, namespace, name).copy())
+        return await self._ask(target, lambda: self._store.get(resource, namespace, name).object)
 
     async def list(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> ObjectList:
         def read() -> ObjectList:
             page = self._store.list(resource, namespace, labels=labels, fields=fields)
-            return ObjectList([record.copy() for record in page.records], str(page.version))
+            return ObjectList([record.object for record in page.records], str(page.version))
 
         return await self._ask("read", read)
 
@@ -67,7 +67,7 @@ class Wire:
                 return body  # Nobody reads them, and to store them would cost a tenth of the time.
             made = self._store.create(resource, namespace, body)
             self._world.oracle.created(resource, made.object)
-            return made.copy()
+            return made.object
 
         return await self._ask("create", write, f"create {resource.kind} {body['metadata'].get('name', '')}")
 
@@ -78,7 +78,7 @@ class Wire:
             before = self._store.get(resource, namespace, name)
             after = self._store.replace(resource, namespace, name, body, subresource=subresource)
             self._world.oracle.replaced(resource, subresource, before.object, after.object)
-            return after.copy()
+            return after.object
 
         return await self._ask("status", write, f"status {name} {_shown(body.get('status', {}))}")
 
@@ -98,7 +98,7 @@ class Wire:
                 resource, namespace, name, body, content_type=content_type, subresource=subresource
             )
             self._world.oracle.replaced(resource, subresource, before.object, after.object)
-            return after.copy()
+            return after.object
 
         return await self._ask("status", write, f"patch {resource.kind} {name}")
 
