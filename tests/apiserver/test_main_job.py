@@ -27,10 +27,10 @@ def test_a_trainingjob_trains_and_tells_how_it_goes(arena: Arena, ns: str) -> No
     assert float(accuracy[-1]) >= 0.95
 
     header, row = arena.kubectl("get", "trainingjobs", "-n", ns).splitlines()
-    assert header.split() == ["NAME", "STATE", "NODES", "RESTARTS", "AGE"]
+    assert header.split() == ["NAME", "STATE", "NODES", "RESTARTS", "PROGRESS", "ETA", "AGE"]
     assert row.split()[:4] == ["digits", "Succeeded", "2/2", "0"]
     wide = arena.kubectl("get", "tj", "-n", ns, "-o", "wide").splitlines()
-    assert wide[0].split() == ["NAME", "STATE", "NODES", "RESTARTS", "AGE", "ATTEMPT", "REASON", "IMAGE"]
+    assert wide[0].split() == [*header.split(), "ATTEMPT", "REASON", "IMAGE"]
     assert "AllPodsSucceeded" in wide[1]
 
     arena.kubectl("delete", "-n", ns, "tj", "digits")

@@ -26,6 +26,9 @@ MANAGER = f"{GROUP}/operator"
 MAIN_CONTAINER = "trainer"
 MAIN_PORT_NAME = "rendezvous"
 
+# What the operator's own pods are called in the network policies of jobs, whatever the chart's release is called.
+OPERATOR_LABELS = {f"{GROUP}/role": "operator"}
+
 # <job>-<attempt>-<rank> must stay a DNS label (63): 50 + "-" + 7 digits of attempt + "-" + 4 digits of rank.
 MAX_JOB_NAME = 50
 JOB_NAME_PATTERN = r"^[a-z]([-a-z0-9]*[a-z0-9])?$"

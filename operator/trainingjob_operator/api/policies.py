@@ -50,7 +50,7 @@ class FailureRule(Model):
         min_length=1,
         max_length=64,
         description="Reasons of the first failure, as in status.attempts[].firstFailure.reason: Error, OOMKilled, "
-        "Evicted, PodDeleted, NodeLost, LostPeer, ...",
+        "Evicted, PodDeleted, NodeLost, LostPeer, Stalled, ...",
     )
     action: Action = Field(
         description="Fail ends the job at once, Restart restarts the gang and counts, RestartUncounted restarts it "
@@ -79,4 +79,12 @@ class FailurePolicy(Model):
         le=86400,
         description="How long a pod's node may be NotReady or gone before its pods are force-deleted and the gang is "
         "restarted elsewhere. Such restarts do not count.",
+    )
+    stall_timeout_seconds: int | None = Field(
+        default=None,
+        ge=10,
+        le=604800,
+        description="Restart the gang when its training has stood still for so long: no batch of training or "
+        "validation was done. Counts as a failure, reason Stalled. Only for a gang that has told its progress at "
+        "least once. Default: never.",
     )

@@ -103,6 +103,8 @@ def _columns() -> list[dict[str, Any]]:
         column("State", "string", ".status.state", "The job's state in one word."),
         column("Nodes", "string", ".status.nodes", "Running nodes of all nodes."),
         column("Restarts", "integer", ".status.restarts", "Restarts that counted towards maxRestarts."),
+        column("Progress", "string", ".status.progress.done", "How much of the training is done."),
+        column("ETA", "string", ".status.progress.eta", "Time that is left at the present speed."),
         column("Age", "date", ".metadata.creationTimestamp", "Time since the job was created."),
         column("Attempt", "integer", ".status.attempt", "Number of the current attempt.", 1),
         column("Reason", "string", ".status.reason", "Why the job is in this state.", 1),

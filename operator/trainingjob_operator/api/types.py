@@ -89,6 +89,11 @@ SPEC_RULES = rules(
         "GPUs are set by spec.gpusPerNode: remove them from spec.resources",
         field_path=".resources",
     ),
+    rule(
+        "self.progressPort == 0 || self.progressPort >= 1024 && self.progressPort != self.masterPort",
+        "spec.progressPort must be 0 or 1024 to 65535, and not the masterPort",
+        field_path=".progressPort",
+    ),
 )
 
 
@@ -139,6 +144,13 @@ class TrainingJobSpec(Model):
     resources: Resources = Field(default=Resources(), description="CPU and memory of each pod's training container.")
     master_port: int = Field(
         default=29500, ge=1024, le=65535, description="Port on which rank 0 listens for the rendezvous."
+    )
+    progress_port: int = Field(
+        default=29490,
+        ge=0,
+        le=65535,
+        description="Port on which rank 0 tells how far it is; the trainer and every Lightning script with the "
+        "trainingjob package do so by themselves, others may (docs/environment.md). 0 switches it off.",
     )
     data: Data | None = Field(default=None, description="The dataset's claim.")
     output: Output | None = Field(default=None, description="The claim for checkpoints and logs.")

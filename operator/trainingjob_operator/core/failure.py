@@ -27,6 +27,7 @@ _CONNECTION_LOST = re.compile(
     re.IGNORECASE,
 )
 NODE_LOST = "NodeLost"
+STALLED = "Stalled"
 _MESSAGE_LIMIT = 900
 
 
@@ -114,8 +115,8 @@ def refined(attempt: Attempt, observed: Observed) -> Attempt:
     failed before the end was decided can be the cause of it.
     """
     end = attempt.end_time
-    if attempt.first_failure is None or not attempt.counted or end is None:
-        return attempt
+    if attempt.first_failure is None or not attempt.counted or end is None or attempt.reason == STALLED:
+        return attempt  # a gang that stood still was whole: what stopped later was told to
     pods = [pod for pod in observed.own if pod.attempt == attempt.attempt and pod.stopped]
     causes = [c for pod in pods if (c := cause_of(pod, observed)) and c.counted and c.at <= end]
     best = min(causes, key=_order, default=None)

@@ -14,6 +14,7 @@ from trainingjob_operator.api import names
 from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.api.types import TrainingJobSpec
 from trainingjob_operator.api.validate import Problem, parse_spec
+from trainingjob_operator.core.readings import Reading
 
 # Reasons with which the kubelet or the control plane ends a pod that did nothing wrong itself.
 DISRUPTIONS = frozenset({"Evicted", "Preempting", "Preempted", "Shutdown", "NodeShutdown", "NodeLost", "Terminated"})
@@ -108,6 +109,7 @@ class Observed:
     ``quorum`` tells whether the pods were read from the API server just now. From a cache only presence may be
     concluded, never absence: watches lag (docs/protocol.md, rule 3). ``refusal`` is why the API server refused the last
     pass's children, ``reported_at`` when the last status was written by this process; both only colour what is shown.
+    ``reading`` is what rank 0 told of its training, None where nobody asks.
     """
 
     job: Job
@@ -118,6 +120,7 @@ class Observed:
     nodes: Mapping[str, NodeTrouble] = field(default_factory=dict)
     refusal: Blocked | None = None
     reported_at: datetime | None = None
+    reading: Reading | None = None
 
     @cached_property
     def own(self) -> tuple[Pod, ...]:

@@ -23,6 +23,7 @@ from trainingjob_operator.core.failure import Cause, refined, with_rules
 from trainingjob_operator.core.lostnodes import next_loss
 from trainingjob_operator.core.observed import Observed
 from trainingjob_operator.core.pod import pods
+from trainingjob_operator.core.stall import standstill
 from trainingjob_operator.core.start import start
 from trainingjob_operator.core.status import at_work, report_due, shown, waiting_for
 
@@ -127,9 +128,20 @@ def _step(observed: Observed, verdict: Verdict) -> Plan:
             formed = status.model_copy(update={"gang": digest})
             return _settled(observed, formed, at_work(formed, observed))
         case Whole():
-            return _settled(observed, status, at_work(status, observed))
+            return _at_work(observed)
         case Incomplete(missing):
             return _fill(observed, status, missing)
+
+
+def _at_work(observed: Observed) -> Plan:
+    """A whole gang: left alone, unless its training stands still. That it has not ended is asked for first."""
+    status, now = observed.job.status, observed.now
+    stall = standstill(observed)
+    if stall and stall.is_proven:
+        return _broken(observed, stall.cause) if observed.quorum else QUORUM
+    settled = _settled(observed, status, at_work(status, observed))
+    again = _until(now, stall.look_at(now) if stall else None)
+    return replace(settled, requeue_after=_sooner(settled.requeue_after, again))
 
 
 def _kept_until_its_time(observed: Observed) -> Plan:

@@ -10,10 +10,11 @@ from trainingjob_operator.api.status import Attempt, State, TrainingJobStatus
 from trainingjob_operator.core.backoff import SUSPENDED
 from trainingjob_operator.core.conditions import Situation, conditions
 from trainingjob_operator.core.observed import Blocked, Observed, Pod
+from trainingjob_operator.core.training import progress, write_due
 
 REPORT_EVERY = timedelta(seconds=5)
 _AT_ONCE = frozenset({State.RUNNING, State.RESTARTING, State.SUSPENDED, State.SUCCEEDED, State.FAILED})
-_DERIVED = ("state", "reason", "nodes", "ready", "conditions")
+_DERIVED = ("state", "reason", "nodes", "ready", "conditions", "progress")
 _SENTENCE = 2000
 
 
@@ -37,6 +38,7 @@ def shown(memory: TrainingJobStatus, situation: Situation, observed: Observed) -
                 now=observed.now,
                 generation=job.generation,
             ),
+            "progress": progress(memory, situation.state, observed),
             "observed_generation": job.generation,
         }
     )
@@ -82,8 +84,16 @@ def report_due(old: TrainingJobStatus, new: TrainingJobStatus, observed: Observe
         return None
     if _decided(old, new) or not new.attempts or new.attempts[-1].start_time is None:
         return observed.now
+    times = [_counts_due(old, new, observed), write_due(old.progress, new.progress)]
+    return min((max(time, observed.now) for time in times if time is not None), default=None)
+
+
+def _counts_due(old: TrainingJobStatus, new: TrainingJobStatus, observed: Observed) -> datetime | None:
+    """When a change of what the pods do is to be written."""
+    if old == new.model_copy(update={"progress": old.progress}):
+        return None
     since = max(filter(None, (new.attempts[-1].start_time, observed.reported_at)))
-    return min(max(since + REPORT_EVERY, observed.now), observed.now + REPORT_EVERY)
+    return min(since + REPORT_EVERY, observed.now + REPORT_EVERY)
 
 
 def _decided(old: TrainingJobStatus, new: TrainingJobStatus) -> bool:
