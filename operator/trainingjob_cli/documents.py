@@ -6,12 +6,15 @@ from typing import Any
 
 import yaml
 
+from trainingjob_cli.expansion import expanded_size
 from trainingjob_operator.api import names
 from trainingjob_operator.api.schema import crd
 from trainingjob_operator.api.types import TrainingJobSpec
 from trainingjob_operator.api.validate import parse_spec, unknown_fields
 
 Object = dict[str, Any]
+LARGEST = 3 * 1024 * 1024
+"""Characters of one document; the API server takes no larger request."""
 
 
 class DocumentError(Exception):
@@ -49,6 +52,10 @@ def load(path: Path, namespace: str = "default") -> Documents:
 
 
 def _shape(raw: object, number: int) -> list[str]:
+    if expanded_size(raw) > LARGEST:
+        return [
+            f"document {number} is larger than {LARGEST} characters, its aliases written out: no cluster takes that"
+        ]
     if not isinstance(raw, dict):
         return [f"document {number} is not an object: it must have apiVersion, kind and metadata"]
     meta = raw.get("metadata")
