@@ -17,6 +17,7 @@ from trainingjob_operator.cluster.apply import Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
 from trainingjob_operator.cluster.errors import is_gone
 from trainingjob_operator.cluster.nodes import NodeCache
+from trainingjob_operator.cluster.readings import ReadingCache
 from trainingjob_operator.cluster.workqueue import WorkQueue
 from trainingjob_operator.core.observed import Blocked, Job, Observed
 from trainingjob_operator.core.plan import Plan, plan
@@ -39,6 +40,7 @@ class Controller:
         self.jobs = JobCache(self.queue.add)
         self.pods = PodCache(self.queue.add)
         self.nodes = NodeCache(self._wake_jobs_on, clock)
+        self.readings = ReadingCache(self.queue.add)
         self._api = api
         self._applier = Applier(api, self.jobs, self.pods)
         self._cluster_domain = cluster_domain
@@ -82,6 +84,7 @@ class Controller:
         if job is None:
             self._refusals.pop(key, None)
             self._reported.pop(key, None)
+            self.readings.drop(key)
             return None
         observed, decision = await self._decide(key, job)
         refused = await self._applier.apply(observed.job, decision, observed.now)
@@ -114,6 +117,7 @@ class Controller:
             cluster_domain=self._cluster_domain,
             refusal=self._refusals.get(key),
             reported_at=self._reported.get(key),
+            reading=self.readings.get(key),
         )
 
     async def _read(self, key: Key, job: Job) -> None:
