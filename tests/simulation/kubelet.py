@@ -18,6 +18,7 @@ from trainingjob_sandbox.store import DeleteOptions, Store
 Object = dict[str, Any]
 NAMESPACE = "ml"
 NODES = ("node-0", "node-1", "node-2")
+NO_ROOM = {"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available"}
 FAILED, DISRUPTED, FINISHED = "failed", "disrupted", "finished"
 
 
@@ -29,6 +30,7 @@ class Kubelet:
     ) -> None:
         self.fates: dict[tuple[str, str], str] = {}
         self.stuck_until = 0.0
+        self.full_until = 0.0
         self._store = store
         self._nodes = nodes
         self._now = now
@@ -38,6 +40,8 @@ class Kubelet:
         self._seen: set[str] = set()
         self._leaving: set[str] = set()
         self._due = False
+        if nodes:
+            nodes.changed = self._node_changed
         self._pods = store.catalog.find(PODS)[1]
         self._watch = store.watch(PODS)
         self._watch.notify = self._soon
@@ -77,9 +81,19 @@ class Kubelet:
             if pod["spec"].get("nodeName") == node:
                 self._store.delete(PODS, NAMESPACE, pod["metadata"]["name"], DeleteOptions(grace_seconds=0))
 
+    def _node_changed(self, node: str, ready: str) -> None:
+        """The control plane takes a silent node's pods for not ready; when it is back, so are they."""
+        for pod in self.pods():
+            if pod["spec"].get("nodeName") == node and is_running(pod):
+                self._report(pod["metadata"]["name"], {"conditions": [{"type": "Ready", "status": ready}]})
+
     def _start(self, name: str, uid: str) -> None:
         pod = self.pod(name, uid)
         if pod is None or "deletionTimestamp" in pod["metadata"] or has_stopped(pod):
+            return
+        if (wait := self.full_until - self._loop.time()) > 0:
+            self._report(name, {"conditions": [NO_ROOM]})
+            self._loop.call_later(min(wait, 10.0), self._start, name, uid)
             return
         nodes = self._nodes.up() if self._nodes else NODES
         self._store.bind(NAMESPACE, name, nodes[len(self._seen) % len(nodes)])

@@ -36,6 +36,7 @@ class Tally:
 
     schedules: int = 0
     writes: int = 0
+    quorum_reads: int = 0
     slowest: tuple[float, int] = (0.0, 0)
     requests: Counter[str] = field(default_factory=Counter)
     injected: Counter[str] = field(default_factory=Counter)
@@ -46,6 +47,7 @@ class Tally:
     def add(self, other: "Tally") -> None:
         self.schedules += other.schedules
         self.writes += other.writes
+        self.quorum_reads += other.quorum_reads
         self.slowest = max(self.slowest, other.slowest)
         self.requests += other.requests
         self.injected += other.injected
@@ -63,6 +65,7 @@ def tally(seeds: Iterable[int]) -> Tally:
             gc.collect()
         found.schedules += 1
         found.writes += outcome.writes
+        found.quorum_reads += outcome.quorum_reads
         found.slowest = max(found.slowest, (round(outcome.settled, 1), seed))
         found.requests += outcome.requests
         found.injected += outcome.injected
@@ -113,6 +116,7 @@ def report(found: Tally, seconds: float) -> str:
         f"faults injected  {sum(found.injected.values())}: {_counts(found.injected)}",
         f"world events     {sum(found.events.values())}: {_counts(found.events)}",
         f"writes           {found.writes}",
+        f"quorum reads     {found.quorum_reads}",
         f"requests         {_counts(found.requests)}",
         f"ends             {_counts(found.ends)}",
         f"slowest to settle {found.slowest[0]:.0f} virtual s after the last fault (seed {found.slowest[1]})",

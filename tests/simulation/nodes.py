@@ -13,10 +13,14 @@ COUNT = 6
 
 
 class Nodes:
-    """``lost_since`` has the virtual second at which a node stopped answering; the node of a healed one is absent."""
+    """``lost_since`` has the virtual second at which a node stopped answering; the node of a healed one is absent.
+
+    ``changed`` hears of every node that is silenced or heals, with the Ready condition that its pods get by it.
+    """
 
     def __init__(self, store: Store, now: Callable[[], str]) -> None:
         self.lost_since: dict[str, float] = {}
+        self.changed: Callable[[str, str], None] = _unheard
         self._store = store
         self._now = now
         self._loop = asyncio.get_running_loop()
@@ -34,6 +38,7 @@ class Nodes:
             return
         self.lost_since[name] = self._loop.time()
         self._report(name, "Unknown")
+        self.changed(name, "False")
         self._loop.call_later(seconds, self.heal, name)
 
     def remove(self, name: str) -> None:
@@ -48,6 +53,7 @@ class Nodes:
         if name in self.lost_since and self._store.exists(NODES, None, name):
             del self.lost_since[name]
             self._report(name, "True")
+            self.changed(name, "True")
 
     def heal_all(self) -> None:
         for name in list(self.lost_since):
@@ -59,3 +65,7 @@ class Nodes:
 
     def _status(self, ready: str) -> Object:
         return {"conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": self._now()}]}
+
+
+def _unheard(_node: str, _ready: str) -> None:
+    """Nobody listens yet."""

@@ -25,6 +25,7 @@ class Outcome:
     violations: list[str]
     log: list[str]
     writes: int
+    quorum_reads: int
     requests: Counter[str]
     injected: Counter[str]
     events: Counter[str]
@@ -67,6 +68,8 @@ async def _lived(schedule: Schedule, surprises: Surprises) -> Outcome:
     await asyncio.sleep(schedule.calm)
     world.calm()
     await asyncio.sleep(SETTLE)
+    # What was on its way when the last fault ended may have arrived after its owner had gone.
+    world.store.collect_garbage()
     settled = max(0.0, world.last_write - schedule.calm)
     await _check_idle(world)
     if schedule.script is None:
@@ -82,6 +85,7 @@ async def _lived(schedule: Schedule, surprises: Surprises) -> Outcome:
         world.oracle.violations,
         world.log,
         world.writes,
+        world.quorum_reads,
         world.request_faults.counts,
         world.request_faults.injected,
         world.events,

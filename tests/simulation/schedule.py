@@ -18,7 +18,7 @@ REQUEST_FAULTS: dict[str, tuple[str, ...]] = {
     "lost": ("status", "create", "delete", "read"),
     "lost after": ("status", "create", "delete"),
     "late": ("status", "create", "delete"),
-    "409": ("status", "delete"),
+    "409": ("status", "create", "delete"),
     "404": ("status", "job"),
     "429": ("status", "create", "delete", "read"),
     "403 quota": ("create",),
@@ -38,8 +38,14 @@ TIMED_FAULTS = (
     "watch skipped",
     "lag of pods",
     "lag of jobs",
+    "lag of nodes",
     "clock",
+    "quota",
+    "leader change",
 )
+LONGEST = 60.0
+OUTAGE = 10.0
+"""An outage lasts so many times its value: ten minutes at the longest."""
 # What the world does: nodes, users, other controllers.
 WORLD_EVENTS = (
     "fail",
@@ -58,6 +64,8 @@ WORLD_EVENTS = (
     "resume",
     "blink",
     "budget",
+    "deadline",
+    "no room",
     "squat",
     "delete job",
     "replace job",
@@ -149,23 +157,24 @@ class Schedule:
 def drawn(seed: int) -> Schedule:
     """The schedule of a seed."""
     random = Random(seed)
-    calm = random.choice((30.0, 120.0, 400.0))
+    span = random.choice((30.0, 120.0, 400.0))
     scripted = random.random() < 0.3
     shape = _shape(random, scripted=scripted)
+    faults = _timed(random, TIMED_FAULTS, span, at_most=5)
     return Schedule(
         seed=seed,
         shape=shape,
-        operators=2 if random.random() < 0.12 else 1,
+        operators=2 if random.random() < 0.1 or any(fault.kind == "leader change" for fault in faults) else 1,
         latency=random.choice((0.0, 0.005, 0.1, 1.0)),
         lag_of_pods=random.choice((0.0, 0.0, 0.05, 2.0)),
         lag_of_jobs=random.choice((0.0, 0.0, 0.05, 2.0)),
         start_up=random.choice((0.1, 0.5, 4.0)),
         request_faults=_request_faults(random),
-        faults=_timed(random, TIMED_FAULTS, calm, at_most=5),
-        events=() if scripted else _timed(random, WORLD_EVENTS, calm, at_most=8),
+        faults=faults,
+        events=() if scripted else _timed(random, WORLD_EVENTS, span, at_most=8),
         script=_script(random, shape) if scripted else None,
         finishes=random.random() < 0.5,
-        calm=calm,
+        calm=max([span, *(fault.at + fault.value * OUTAGE for fault in faults if fault.kind == "outage")]),
     )
 
 
@@ -208,7 +217,7 @@ def _timed(random: Random, kinds: tuple[str, ...], until: float, at_most: int) -
             round(random.random() * span * 0.9, 3),
             random.choice(enabled),
             random.randrange(4),
-            random.choice((0.3, 5.0, 60.0)),
+            random.choice((0.3, 5.0, LONGEST)),
         )
         for _ in range(count)
     ]

@@ -59,6 +59,8 @@ class Users:
         match event.kind:
             case "stick":
                 self._world.kubelet.stuck_until = self._loop.time() + event.value
+            case "no room":
+                self._world.kubelet.full_until = self._loop.time() + event.value
             case "delete service":
                 self._delete_child(SERVICES)
             case "delete config map":
@@ -94,6 +96,8 @@ class Users:
                 self._loop.call_later(0.05 if event.value < 1 else 1.0, lambda: self.edit(suspend=False))
             case "budget":
                 self.edit(failurePolicy={"maxRestarts": event.rank})
+            case "deadline":
+                self.edit(activeDeadlineSeconds=30 if event.value < 1 else 300)
             case "delete job":
                 self.wants_job = False
                 self._delete_job()

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from simulation.faults import lost, refusal
+from simulation.faults import REFUSALS, lost, refusal
 from simulation.schedule import RequestFault
-from trainingjob_operator.api.resources import EVENTS, TRAININGJOBS, Resource
+from trainingjob_operator.api import names
+from trainingjob_operator.api.resources import EVENTS, PODS, TRAININGJOBS, Resource
 from trainingjob_operator.cluster.api import MERGE_PATCH, ApiError, Object, ObjectList, WatchEvent
 from trainingjob_sandbox.store import DeleteOptions
 
@@ -55,6 +56,9 @@ class Wire:
     async def list(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> ObjectList:
+        if names.LABEL_JOB in labels:
+            self._world.quorum_reads += 1
+
         def read() -> ObjectList:
             page = self._store.list(resource, namespace, labels=labels, fields=fields)
             return ObjectList([record.object for record in page.records], str(page.version))
@@ -65,6 +69,8 @@ class Wire:
         def write() -> Object:
             if resource is EVENTS:
                 return body  # Nobody reads them, and to store them would cost a tenth of the time.
+            if resource is PODS and self._world.quota_until > self._loop.time():
+                raise ApiError(*REFUSALS["403 quota"])
             made = self._store.create(resource, namespace, body)
             self._world.oracle.created(resource, made.object)
             return made.object

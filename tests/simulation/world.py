@@ -14,7 +14,7 @@ from simulation.kubelet import NAMESPACE, Kubelet
 from simulation.nodes import Nodes
 from simulation.oracles import Oracle
 from simulation.process import Process
-from simulation.schedule import Schedule, Timed
+from simulation.schedule import OUTAGE, Schedule, Timed
 from simulation.script import Script
 from simulation.users import Users
 from support.builders import NOON
@@ -36,8 +36,10 @@ class World:
         self.log: list[str] = []
         self.events: Counter[str] = Counter()
         self.writes = 0
+        self.quorum_reads = 0
         self.last_write = 0.0
         self.outage_until = 0.0
+        self.quota_until = 0.0
         self._loop = asyncio.get_running_loop()
         self._random = Random(schedule.seed + 1)
         self._skew = 0.0
@@ -57,7 +59,8 @@ class World:
     def begin(self) -> None:
         """Submit the job, start the operator, and set the alarm for everything that is to happen."""
         self.users.submit()
-        for process in self.processes:
+        changes_leader = any(fault.kind == "leader change" for fault in self.schedule.faults)
+        for process in self.processes[:1] if changes_leader else self.processes:
             process.start()
         for fault in self.schedule.faults:
             self._loop.call_later(fault.at, self._disturb, fault)
@@ -68,8 +71,8 @@ class World:
         """No more faults and no more events; one operator is left."""
         self._is_calm = True
         self.request_faults.stop()
-        self.outage_until = 0.0
-        self.kubelet.stuck_until = 0.0
+        self.outage_until = self.quota_until = 0.0
+        self.kubelet.stuck_until = self.kubelet.full_until = 0.0
         if self.nodes:
             self.nodes.heal_all()
         self._lags = dict.fromkeys(self._lags, 0.0)
@@ -143,13 +146,26 @@ class World:
             case "pause":
                 process.pause(fault.value)
             case "outage":
-                self.outage_until = now + fault.value * 10
+                self.outage_until = now + fault.value * OUTAGE
                 for one in self.processes:
-                    one.break_watch("pods", "watch closed")
-                    one.break_watch("jobs", "watch closed")
-            case "lag of pods" | "lag of jobs":
+                    for kind in self._lags:
+                        one.break_watch(kind, "watch closed")
+            case "quota":
+                self.quota_until = now + fault.value
+            case "leader change":
+                self._change_leader(fault.value)
+            case "lag of pods" | "lag of jobs" | "lag of nodes":
                 self._lags[fault.kind.removeprefix("lag of ")] = fault.value
             case "clock":
                 self._skew += (fault.rank - 1.5) * fault.value * 5
             case _:
-                process.break_watch("pods" if fault.rank % 2 else "jobs", fault.kind)
+                process.break_watch(("jobs", "pods", "nodes", "pods")[fault.rank], fault.kind)
+
+    def _change_leader(self, seconds: float) -> None:
+        """The leader is cut off; another takes over, and the old one, back again, does not know that it was deposed."""
+        old, new = self.processes
+        if new.is_up:
+            old, new = new, old
+        old.pause(seconds)
+        new.wake()
+        new.start()
