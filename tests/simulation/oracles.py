@@ -2,7 +2,8 @@
 
 S1 never two gangs, S2 restarts are counted exactly, S3 only condemned pods are deleted, S4 nobody joins a committed
 gang, S5 an end is an end, S6 no restart without a cause, S7 nothing of somebody else is written, S8 a suspended job
-stays so, S9 children come before pods. Looks at the store only, never into the operator.
+stays so, S9 children come before pods, S10 a status is written only if it says something new, S11 pods do not come before
+their time. Looks at the store only, never into the operator.
 """
 
 import hashlib
@@ -106,6 +107,9 @@ class Oracle:
             self.broken("S5", f"{name} was created for a finished job")
         if is_true(status, "Suspended"):
             self.broken("S8", f"{name} was created for a suspended job")
+        starts = (status.get("attempts") or [{}])[-1].get("startTime")
+        if not self._skewed and starts and attempt == committed and self._age(starts) < 0:
+            self.broken("S11", f"{name} was created {-self._age(starts)} s before its attempt's time")
 
     def deleted(self, resource: Resource, gone: Object, uid: str | None) -> None:
         """The operator has deleted an object."""
@@ -131,6 +135,8 @@ class Oracle:
             self.broken("S7", f"{resource.kind} {before['metadata']['name']} was changed")
             return
         old, new = before.get("status") or {}, after["status"]
+        if old == new:
+            self.broken("S10", "a status was written that said nothing new")
         self._check_end(old, new)
         self._check_numbers(old, new)
         if new.get("attempt", 0) > old.get("attempt", 0) > 0 and not is_true(old, "Suspended"):
