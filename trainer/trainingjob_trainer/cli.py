@@ -27,6 +27,7 @@ from trainingjob_trainer.checkpoint import FOLDER, LAST, AtomicCheckpointIO
 from trainingjob_trainer.cluster import GangEnvironment
 from trainingjob_trainer.data.packed import PackedImages
 from trainingjob_trainer.environment import Environment
+from trainingjob_trainer.loop import make_lean
 from trainingjob_trainer.models.image_classifier import ImageClassifier
 from trainingjob_trainer.ownership import claim, owner_of
 from trainingjob_trainer.parser import Parser
@@ -78,6 +79,7 @@ class TrainerCLI(LightningCLI):
         if self.output is None:
             self.save_config_callback = None
         trainer = super().instantiate_trainer(**self._additions(), **kwargs)
+        make_lean(trainer)
         without_lightnings_sigterm(trainer)
         return trainer
 

@@ -1,0 +1,184 @@
+"""The training loop: Lightning's own, without the calls that nobody hears.
+
+Lightning asks about sixty questions around every step, most of them of hooks that nobody has written; at steps of a
+millisecond that doubles the time. Here the same steps are taken in the same order with the same counters, and only
+those hooks are called that somebody listens to. A step of any unusual kind (listeners.py) is Lightning's own.
+
+Source: pytorch_lightning.loops.training_epoch_loop and .optimization.automatic, version 2.6, whose order is kept.
+"""
+
+from collections import OrderedDict
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.core.optimizer import LightningOptimizer
+from pytorch_lightning.loops.fetchers import _DataFetcher, _profile_nothing
+from pytorch_lightning.loops.optimization.automatic import ClosureResult
+from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
+from torch import Tensor
+
+from trainingjob_trainer.listeners import batch_transfer, clips_gradients, hook, may_be_lean
+from trainingjob_trainer.logged import KnownResults
+
+
+def make_lean(trainer: "pl.Trainer") -> None:
+    """Give a new trainer the lean loop; its counters and settings are taken over."""
+    fit = trainer.fit_loop
+    fit.epoch_loop = LeanEpochLoop(trainer, fit.epoch_loop.min_steps, fit.epoch_loop.max_steps)
+
+
+class LeanEpochLoop(_TrainingEpochLoop):
+    """One epoch of training steps."""
+
+    def __init__(self, trainer: "pl.Trainer", min_steps: int | None = None, max_steps: int = -1) -> None:
+        super().__init__(trainer, min_steps, max_steps)
+        self._results = KnownResults(training=True)
+        self._step: LeanStep | None = None
+
+    def on_run_start(self, data_fetcher: _DataFetcher) -> None:
+        super().on_run_start(data_fetcher)
+        self._step = None
+        if may_be_lean(self.trainer, data_fetcher):
+            data_fetcher._start_profiler = data_fetcher._stop_profiler = _profile_nothing
+            self._step = LeanStep(self)
+
+    def advance(self, data_fetcher: _DataFetcher) -> None:
+        """One training step. The first after a restart is Lightning's: it settles the counters."""
+        if self._step is None or self.restarting:
+            super().advance(data_fetcher)
+        else:
+            self._step.advance(data_fetcher)
+
+    def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
+        """Validation and the like, where it can be due."""
+        if self._step is None or self._step.ending:
+            super().on_advance_end(data_fetcher)
+        else:
+            self._batches_that_stepped += 1
+
+
+class LeanStep:
+    """The steps of one epoch; who listens is asked once per epoch."""
+
+    def __init__(self, loop: LeanEpochLoop) -> None:
+        trainer = loop.trainer
+        self.loop = loop
+        self.trainer = trainer
+        self.module = trainer.lightning_module
+        self.on_start, self.on_end = hook(trainer, "on_train_batch_start"), hook(trainer, "on_train_batch_end")
+        self.on_zero_grad = hook(trainer, "on_before_zero_grad")
+        self.prepares_step = bool(hook(trainer, "on_before_optimizer_step")) or clips_gradients(trainer)
+        self.transfer = batch_transfer(trainer)
+        self.with_index = "batch_idx" in loop._build_kwargs(OrderedDict(), None, 0)
+        self.waiting_scheduler = any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs)
+        self.ending = True
+
+    def advance(self, fetcher: _DataFetcher) -> None:
+        """Fetch a batch, train on it, tell those who listen. Raises StopIteration at the end of the epoch."""
+        trainer, progress = self.trainer, self.loop.batch_progress
+        batch, _, _ = next(fetcher)
+        index = progress.current.ready
+        progress.is_last_batch = fetcher.done
+        batch = self._on_device(batch)
+        progress.increment_ready()
+        self._begin(batch)
+        if self.on_start and self.on_start.call(trainer, batch, index) == -1:
+            progress.increment_by(0, is_last_batch=True)
+            self._process()
+            raise StopIteration
+        progress.increment_started()
+        output = self._optimize(batch, index)
+        self._process()
+        if self.on_end:
+            self.on_end.call(trainer, output, batch, index)
+        self._finish()
+
+    def _on_device(self, batch: Any) -> Any:
+        for function in self.transfer:
+            batch = function(batch)
+        return batch
+
+    def _begin(self, batch: Any) -> None:
+        """What self.log needs to know of the batch."""
+        connector, results = self.trainer._logger_connector, self.loop._results
+        connector._first_loop_iter = connector._first_loop_iter is None
+        results.batch, results.batch_size, results.dataloader_idx = batch, None, None
+
+    def _optimize(self, batch: Any, index: int) -> dict[str, Any]:
+        """Forward, backward and the optimizer's step; returns what on_train_batch_end is told."""
+        trainer, steps = self.trainer, self.loop.automatic_optimization.optim_progress.optimizer.step
+        optimizer = trainer.strategy._lightning_optimizers[0]
+        output: dict[str, Any] = {}
+
+        def closure() -> Tensor | None:
+            nonlocal output
+            with torch.enable_grad():
+                loss, extra = self._forward(batch, index)
+                self._zero_grad(optimizer)
+                if loss is not None:
+                    loss.backward()  # type: ignore[no-untyped-call]
+                    output = {"loss": loss.detach(), **extra}
+            if self.prepares_step:
+                trainer.precision_plugin._after_closure(self.module, optimizer.optimizer)
+            return output.get("loss")
+
+        steps.increment_ready()
+        optimizer._on_before_step()
+        optimizer.optimizer.step(closure=closure)
+        optimizer._on_after_step()
+        steps.increment_completed()
+        return output
+
+    def _forward(self, batch: Any, index: int) -> tuple[Tensor | None, dict[str, Any]]:
+        """The loss with its graph, and what else the model returned."""
+        strategy = self.trainer.strategy
+        attributes = vars(self.module)  # torch's own way to set one costs 4 us
+        attributes["_current_fx_name"] = "training_step"
+        returned = strategy.training_step(batch, index) if self.with_index else strategy.training_step(batch)
+        attributes["_current_fx_name"] = None
+        if isinstance(returned, Tensor):
+            return returned, {}
+        if returned is None and self.trainer.world_size > 1:
+            raise RuntimeError("training_step returned None: in a gang every process has to return a loss")
+        result = ClosureResult.from_training_step_output(returned)
+        return result.closure_loss, result.extra
+
+    def _zero_grad(self, optimizer: LightningOptimizer) -> None:
+        progress = self.loop.automatic_optimization.optim_progress.optimizer.zero_grad
+        progress.increment_ready()
+        if self.on_zero_grad:
+            self.on_zero_grad.call(self.trainer, optimizer)
+        progress.increment_started()
+        optimizer.optimizer.zero_grad()
+        progress.increment_completed()
+
+    def _process(self) -> None:
+        """The batch is processed; learning rates go on."""
+        loop = self.loop
+        loop.batch_progress.increment_processed()
+        if self.trainer.lr_scheduler_configs:
+            loop._update_learning_rates("step", update_plateau_schedulers=False)
+            if loop._num_ready_batches_reached():
+                loop._update_learning_rates("epoch", update_plateau_schedulers=False)
+
+    def _finish(self) -> None:
+        """Metrics for callbacks and loggers. Between two steps that log, they are computed when they are asked for."""
+        loop, trainer, results = self.loop, self.trainer, self.loop._results
+        every = trainer.log_every_n_steps
+        logs = bool(every) and (loop._batches_that_stepped + 1) % every == 0
+        self.ending = self.waiting_scheduler or self._may_end()
+        if results and (logs or self.ending):
+            trainer._logger_connector.on_batch_end()
+        results.batch, results.batch_size = None, None
+        loop.batch_progress.increment_completed()
+        if logs or self.ending:
+            trainer._logger_connector.update_train_step_metrics()
+
+    def _may_end(self) -> bool:
+        """Whether validation, a stop or the epoch's end may be due after this step."""
+        trainer, progress = self.trainer, self.loop.batch_progress
+        if trainer.should_stop or trainer.received_sigterm or self.loop._num_ready_batches_reached():
+            return True
+        every = trainer.val_check_batch
+        return every is None or progress.current.ready % every == 0 or progress.total.ready % every == 0
