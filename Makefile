@@ -10,7 +10,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format generate lock clean
+.PHONY: help demo test golden lint format generate lock clean
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -24,6 +24,9 @@ demo: $(VENV)/.demo ## Train a small model on this machine as a cluster would: t
 test: lint ## Run every test (those on a real API server with Go >= 1.26; CI=true allows no skip)
 	@$(BIN)/python tests/support/kubernetes/binaries.py >/dev/null
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
+
+golden: $(VENV)/.dev ## Write the kept texts of the tests anew; read `git diff` then
+	@WRITE_GOLDEN=1 $(BIN)/pytest --quiet tests/simulation/test_golden.py tests/core
 
 lint: $(VENV)/.dev ## Check style, types and layers
 	@$(BIN)/ruff check
