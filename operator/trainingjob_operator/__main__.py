@@ -13,8 +13,9 @@ from trainingjob_operator import handlers
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import NODES, PODS
 from trainingjob_operator.cluster.connect import connect, load
+from trainingjob_operator.cluster.progress_reader import ProgressReader, http_fetch
 from trainingjob_operator.cluster.reflector import Reflector
-from trainingjob_operator.controller import Controller
+from trainingjob_operator.controller import Controller, utc_now
 from trainingjob_operator.settings import Settings, found_cluster_domain
 
 logger = logging.getLogger("trainingjob_operator")
@@ -68,8 +69,9 @@ async def run(settings: Settings) -> None:
     later, and then cancels it.
     """
     configuration = load(settings.kubeconfig)
-    async with connect(configuration) as api:
+    async with connect(configuration) as api, http_fetch() as fetch:
         controller = Controller(api, cluster_domain=settings.cluster_domain)
+        reader = ProgressReader(controller.jobs, controller.pods, controller.readings, fetch, utc_now)
         reflectors = [
             Reflector(api, PODS, controller.pods, namespace=namespace, labels=POD_LABELS)
             for namespace in settings.namespaces or (None,)
@@ -78,6 +80,7 @@ async def run(settings: Settings) -> None:
         watched = [*reflectors] if settings.namespaces else [*reflectors, Reflector(api, NODES, controller.nodes)]
         tasks = [asyncio.create_task(reflector.run()) for reflector in watched]
         tasks += [asyncio.create_task(_work_when_synced(controller, reflectors)) for _ in range(settings.workers)]
+        tasks.append(asyncio.create_task(reader.run()))
         registry = handlers.registry(controller.jobs, configuration)
         tasks += [asyncio.create_task(_serve(registry, settings))]
         try:

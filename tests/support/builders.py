@@ -8,6 +8,7 @@ from trainingjob_operator.api import names
 from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.core.observed import Exit, Job, NodeTrouble, Observed, Pod, job_from
 from trainingjob_operator.core.plan import Plan, plan
+from trainingjob_operator.core.readings import Measured, Reading
 
 NOON = datetime(2026, 1, 1, 12, 0, 0, tzinfo=UTC)
 UID = "11111111-1111-1111-1111-111111111111"
@@ -167,6 +168,29 @@ class World:
         self.step()
         self.step()
         return self
+
+
+class Telling(World):
+    """A job whose rank 0 tells its progress."""
+
+    reading: Reading | None = None
+
+    def tell(self, step: int, at: float, *, attempt: int = 1, **fields: Any) -> "Telling":
+        """Rank 0 was heard so many seconds after noon, which is now."""
+        numbers: Any = Measured(**({"step": step, "batches": step, "max_steps": 200, "steps_per_second": 2.0} | fields))
+        self.reading = Reading(UID, attempt, after(at), numbers)
+        self.at(at)
+        return self
+
+    def silent(self, since: float, at: float) -> "Telling":
+        """Rank 0 has taken questions without an answer since then, the last time now."""
+        assert self.reading is not None
+        self.reading = replace(self.reading, at=after(at), silent_since=after(since))
+        self.at(at)
+        return self
+
+    def observed(self, *, quorum: bool = False) -> Observed:
+        return replace(super().observed(quorum=quorum), reading=self.reading)
 
 
 def condition(status: Any, kind: str) -> str:

@@ -17,6 +17,7 @@ from support.served import serve_trainingjobs
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import EVENTS, PODS, TRAININGJOBS, Resource
 from trainingjob_operator.cluster.cache import Key
+from trainingjob_operator.cluster.progress_reader import Fetch, ProgressReader
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller
 from trainingjob_operator.handlers import take
@@ -223,7 +224,10 @@ class Jobs:
 
 
 class Stage:
-    """One cluster in virtual time. ``writes`` is everything that the operator asked the API server to change."""
+    """One cluster in virtual time. ``writes`` is everything that the operator asked the API server to change.
+
+    ``fetch`` stands in for the pods' progress pages; without it nobody asks for them.
+    """
 
     def __init__(self, seed: int = 0) -> None:
         loop = asyncio.get_running_loop()
@@ -233,6 +237,7 @@ class Stage:
         self.api = StoreApi(self.store)
         self.kubelet = Kubelet(self.store, lambda: self.now().strftime("%Y-%m-%dT%H:%M:%SZ"))
         self.writes: list[str] = []
+        self.fetch: Fetch | None = None
         self._tasks: list[asyncio.Task[Any]] = []
 
     def start_operator(self, death: Death | None = None) -> None:
@@ -241,6 +246,9 @@ class Stage:
         controller = Controller(api, clock=self.now)
         reflectors = [Reflector(api, PODS, controller.pods), Reflector(api, TRAININGJOBS, Jobs(controller))]
         self._tasks = [asyncio.create_task(r.run()) for r in reflectors]
+        if self.fetch is not None:
+            reader = ProgressReader(controller.jobs, controller.pods, controller.readings, self.fetch, self.now)
+            self._tasks.append(asyncio.create_task(reader.run()))
 
         async def work() -> None:
             for reflector in reflectors:

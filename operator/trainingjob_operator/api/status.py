@@ -102,7 +102,7 @@ class Progress(Model):
     loss: Word | None = Field(default=None, description="The training loss of one recent batch of rank 0.")
     last_checkpoint_step: int | None = Field(default=None, description="Step of the newest checkpoint.")
     last_checkpoint_time: Time | None = Field(default=None, description="When it was written.")
-    time: Time = Field(description="When this was read; it is not read again into the status while nothing moves.")
+    time: Time = Field(description="When this was written here; nothing is written while nothing moves.")
     done: Word = Field(description="The share that is done (24%), or the step (1200/?) if the end is not known.")
     eta: Word | None = Field(default=None, description="Time that is left at the present speed, e.g. 2h5m.")
 

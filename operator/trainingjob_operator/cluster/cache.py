@@ -60,6 +60,10 @@ class JobCache:
     def __len__(self) -> int:
         return len(self._jobs)
 
+    def items(self) -> Iterable[tuple[Key, Job]]:
+        """All jobs."""
+        return self._jobs.items()
+
     def put(self, raw: Object) -> None:
         """Take a version of a job, unless a newer one is known. Raises ValueError for a status that is not ours."""
         meta = raw["metadata"]

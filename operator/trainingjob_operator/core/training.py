@@ -24,7 +24,7 @@ def progress(memory: TrainingJobStatus, state: State, observed: Observed) -> Pro
     reading = of_attempt(memory, observed)
     if reading is None or reading.measured is None or not moved(known, reading):
         return known
-    return _told(known, reading, reading.measured)
+    return _told(known, reading, reading.measured, observed.now)
 
 
 def of_attempt(memory: TrainingJobStatus, observed: Observed) -> Reading | None:
@@ -71,7 +71,7 @@ def time_left(step: int, max_steps: int | None, steps_per_second: float | None) 
     return f"{minutes}m" if minutes else f"{seconds}s"
 
 
-def _told(known: Progress | None, reading: Reading, new: Measured) -> Progress:
+def _told(known: Progress | None, reading: Reading, new: Measured, now: datetime) -> Progress:
     return Progress(
         attempt=reading.attempt,
         step=new.step,
@@ -82,7 +82,7 @@ def _told(known: Progress | None, reading: Reading, new: Measured) -> Progress:
         loss=None if new.loss is None else f"{new.loss:.4g}",
         last_checkpoint_step=new.checkpoint_step,
         last_checkpoint_time=_checkpoint_time(known, reading, new),
-        time=reading.at,
+        time=now,
         done=share(new.step, new.max_steps),
         eta=time_left(new.step, new.max_steps, new.steps_per_second),
     )
