@@ -1,6 +1,7 @@
 """The machines: which of them are there, out of reach for a while, or gone for good. Decides nothing about pods."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -20,6 +21,7 @@ class Nodes:
 
     def __init__(self, store: Store, now: Callable[[], str]) -> None:
         self.lost_since: dict[str, float] = {}
+        self._dead: set[str] = set()
         self.changed: Callable[[str, str], None] = _unheard
         self._store = store
         self._now = now
@@ -33,13 +35,16 @@ class Nodes:
         return [name for name in (f"node-{number}" for number in range(COUNT)) if name not in self.lost_since]
 
     def silence(self, name: str, seconds: float) -> None:
-        """A node is out of reach for a while; what runs on it runs on, but nobody hears of it."""
+        """A node is out of reach for so long, or for ever; what runs on it runs on, but nobody hears of it."""
         if name in self.lost_since or len(self.up()) < 2:
             return
         self.lost_since[name] = self._loop.time()
         self._report(name, "Unknown")
         self.changed(name, "False")
-        self._loop.call_later(seconds, self.heal, name)
+        if seconds < math.inf:
+            self._loop.call_later(seconds, self.heal, name)
+        else:
+            self._dead.add(name)
 
     def remove(self, name: str) -> None:
         """A node is gone for good."""
@@ -49,8 +54,8 @@ class Nodes:
         self._store.delete(NODES, None, name)
 
     def heal(self, name: str) -> None:
-        """The node answers again, unless it is gone."""
-        if name in self.lost_since and self._store.exists(NODES, None, name):
+        """The node answers again, unless it is gone or dead."""
+        if name in self.lost_since and name not in self._dead and self._store.exists(NODES, None, name):
             del self.lost_since[name]
             self._report(name, "True")
             self.changed(name, "True")

@@ -4,10 +4,11 @@ Users know nothing of the operator; the garbage collector runs some time after t
 """
 
 import asyncio
+import math
 from typing import TYPE_CHECKING, Any
 
 from simulation.kubelet import FAILED, FINISHED, NAMESPACE, has_stopped, is_running, owner_of
-from simulation.schedule import FATAL, UNCOUNTED, Shape, Timed
+from simulation.schedule import FATAL, LONGEST, UNCOUNTED, Shape, Timed
 from support.builders import raw_job
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import CONFIGMAPS, PODS, SERVICES, TRAININGJOBS, Resource
@@ -185,7 +186,17 @@ class Users:
         if event.kind == "remove node":
             self._remove_node(node)
         else:
-            nodes.silence(node, 5.0 if event.value < 1 else event.value * 6)
+            nodes.silence(node, self._silence(event.value))
+
+    def _silence(self, value: float) -> float:
+        """Seconds for which a node is out of reach. One that stays so keeps its pods' objects for ever, unless the
+        operator forces them; of a job that is gone nobody forces them, but whoever removes the node.
+        """
+        schedule = self._world.schedule
+        if value < LONGEST:
+            return 5.0 if value < 1 else value * 6
+        job_goes = schedule.shape.time_to_live or any(event.kind.endswith("job") for event in schedule.events)
+        return value * 6 if job_goes else math.inf
 
     def _remove_node(self, node: str) -> None:
         assert self._world.nodes is not None

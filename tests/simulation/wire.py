@@ -167,6 +167,7 @@ class Wire:
     async def _ask(self, target: str, carry_out: Callable[[], Any], text: str = "") -> Any:
         world = self._world
         await self._process.awake()
+        world.count_request(self._process)
         fault = world.request_faults.next(target)
         if text:
             world.note(text if fault is None else f"{text} [{fault.kind}]", of=self._process)

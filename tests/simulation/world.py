@@ -24,6 +24,8 @@ from trainingjob_sandbox.store import Store
 
 Object = dict[str, Any]
 JOB = "digits"
+RESTLESS = 20_000
+"""Requests of one story; the busiest ones need a tenth of that."""
 FULL_RULES_EVERY = 100
 """Every so many seeds the CRD's CEL rules are evaluated as well, at three times the cost."""
 
@@ -37,13 +39,14 @@ class World:
         self.events: Counter[str] = Counter()
         self.writes = 0
         self.quorum_reads = 0
+        self._requests = 0
         self.last_write = 0.0
         self.outage_until = 0.0
         self.quota_until = 0.0
         self._loop = asyncio.get_running_loop()
         self._random = Random(schedule.seed + 1)
         self._skew = 0.0
-        self._lags = {"pods": schedule.lag_of_pods, "jobs": schedule.lag_of_jobs, "nodes": 0.0}
+        self._lags = {"pods": schedule.lag_of_pods, "jobs": schedule.lag_of_jobs, "nodes": schedule.lag_of_jobs * 10}
         self._is_calm = False
         self.store = Store(self.now, Random(schedule.seed))
         serve_trainingjobs(self.store, NAMESPACE, rules=schedule.seed % FULL_RULES_EVERY == 0)
@@ -119,6 +122,14 @@ class World:
             text = f"operator{'' if of.number == 0 else ' 2'}: {text}"
         self.log.append(f"{self._loop.time():9.3f}  {text}")
 
+    def count_request(self, by: Process) -> None:
+        """Stop an operator that asks without end: no other oracle would ever get its turn."""
+        self._requests += 1
+        if self._requests == RESTLESS:
+            self.oracle.broken("L3", f"{RESTLESS} requests, and no end")
+        if self._requests >= RESTLESS:
+            by.stop()
+
     def happened(self, text: str, kind: str) -> None:
         """Remember something that the world did."""
         self.events[kind] += 1
@@ -138,28 +149,33 @@ class World:
         self.note(f"fault: {fault.kind} {fault.value:g}")
         self.request_faults.injected[fault.kind] += 1
         process = self.processes[fault.rank % len(self.processes)]
-        now = self._loop.time()
         match fault.kind:
             case "crash":
                 if process.is_up:
                     process.crash(fault.value)
             case "pause":
                 process.pause(fault.value)
-            case "outage":
-                self.outage_until = now + fault.value * OUTAGE
-                for one in self.processes:
-                    for kind in self._lags:
-                        one.break_watch(kind, "watch closed")
-            case "quota":
-                self.quota_until = now + fault.value
             case "leader change":
                 self._change_leader(fault.value)
-            case "lag of pods" | "lag of jobs" | "lag of nodes":
-                self._lags[fault.kind.removeprefix("lag of ")] = fault.value
             case "clock":
                 self._skew += (fault.rank - 1.5) * fault.value * 5
-            case _:
+            case "lag of pods" | "lag of jobs" | "lag of nodes":
+                self._lags[fault.kind.removeprefix("lag of ")] = fault.value
+            case "watch closed" | "watch silent" | "watch expired" | "watch skipped":
                 process.break_watch(("jobs", "pods", "nodes", "pods")[fault.rank], fault.kind)
+            case _:
+                self._trouble_api(fault)
+
+    def _trouble_api(self, fault: Timed) -> None:
+        """The API server is away, or has no room, for everyone."""
+        if fault.kind == "quota":
+            self.quota_until = self._loop.time() + fault.value
+            return
+        assert fault.kind == "outage"
+        self.outage_until = self._loop.time() + fault.value * OUTAGE
+        for process in self.processes:
+            for kind in self._lags:
+                process.break_watch(kind, "watch closed")
 
     def _change_leader(self, seconds: float) -> None:
         """The leader is cut off; another takes over, and the old one, back again, does not know that it was deposed."""
