@@ -16,7 +16,7 @@ from trainingjob_operator.cluster.connect import connect, load
 from trainingjob_operator.cluster.progress_reader import ProgressReader, http_fetch
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller, utc_now
-from trainingjob_operator.settings import Settings, found_cluster_domain
+from trainingjob_operator.settings import Settings, found_cluster_domain, found_operator_namespace
 
 logger = logging.getLogger("trainingjob_operator")
 
@@ -51,6 +51,7 @@ def main(
         kubeconfig=kubeconfig,
         namespaces=namespaces,
         cluster_domain=cluster_domain or found_cluster_domain(),
+        operator_namespace=found_operator_namespace(),
         liveness_port=liveness_port,
         workers=workers,
         verbose=verbose,
@@ -70,7 +71,9 @@ async def run(settings: Settings) -> None:
     """
     configuration = load(settings.kubeconfig)
     async with connect(configuration) as api, http_fetch() as fetch:
-        controller = Controller(api, cluster_domain=settings.cluster_domain)
+        controller = Controller(
+            api, cluster_domain=settings.cluster_domain, operator_namespace=settings.operator_namespace
+        )
         reader = ProgressReader(controller.jobs, controller.pods, controller.readings, fetch, utc_now)
         reflectors = [
             Reflector(api, PODS, controller.pods, namespace=namespace, labels=POD_LABELS)

@@ -5,17 +5,22 @@ here and become a later pass.
 """
 
 import logging
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import aiohttp
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
+from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_operator.cluster.apply import Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
 from trainingjob_operator.cluster.errors import is_gone
+from trainingjob_operator.cluster.fence import DeposedError
+from trainingjob_operator.cluster.gate import FLOW
 from trainingjob_operator.cluster.nodes import NodeCache
 from trainingjob_operator.cluster.readings import ReadingCache
 from trainingjob_operator.cluster.workqueue import WorkQueue
@@ -25,16 +30,28 @@ from trainingjob_operator.core.plan import Plan, plan
 logger = logging.getLogger(__name__)
 
 
+def _ignore(*_: Any) -> None:
+    """Nobody counts."""
+
+
 def utc_now() -> datetime:
     """The wall clock."""
     return datetime.now(UTC)
 
 
 class Controller:
-    """Keeps every TrainingJob true. Feed ``jobs``, ``pods`` and ``nodes``, then let workers run."""
+    """Keeps every TrainingJob true. Feed ``jobs``, ``pods`` and ``nodes``, then let workers run.
+
+    ``passed(result, seconds)`` is told of every pass, ``decided(job, status)`` of every status after it was written.
+    """
 
     def __init__(
-        self, api: Api, *, cluster_domain: str = "cluster.local", clock: Callable[[], datetime] = utc_now
+        self,
+        api: Api,
+        *,
+        cluster_domain: str = "cluster.local",
+        operator_namespace: str | None = None,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.queue: WorkQueue[Key] = WorkQueue()
         self.jobs = JobCache(self.queue.add)
@@ -44,9 +61,17 @@ class Controller:
         self._api = api
         self._applier = Applier(api, self.jobs, self.pods)
         self._cluster_domain = cluster_domain
+        self._operator_namespace = operator_namespace
         self._clock = clock
         self._refusals: dict[Key, Blocked] = {}
         self._reported: dict[Key, datetime] = {}
+        self.passed: Callable[[str, float], None] = _ignore
+        self.decided: Callable[[Job, TrainingJobStatus], None] = _ignore
+
+    def look_at_all(self) -> None:
+        """Look at every job: this process was not in charge for a while, or never before."""
+        for key in self.jobs.keys():
+            self.queue.add(key)
 
     async def work(self) -> None:
         """One worker, until cancelled."""
@@ -54,9 +79,12 @@ class Controller:
 
     async def reconcile(self, key: Key) -> None:
         """One pass, whatever happens in it; what fails is tried again with a growing delay."""
+        FLOW.set(key)
+        started, result = time.monotonic(), "error"
         try:
             again = await self._pass(key)
-        except StaleViewError:
+        except (StaleViewError, DeposedError) as ended:
+            result = "stale" if isinstance(ended, StaleViewError) else "deposed"
             self.queue.retry(key)
         except ApiError as error:
             delay = self.queue.retry(key, at_least=error.retry_after or 0.0)
@@ -69,7 +97,10 @@ class Controller:
             delay = self.queue.retry(key)
             logger.exception("%s: unexpected; again in %.1f s", key, delay)
         else:
+            result = "done"
             self._refused_or_done(key, again)
+        finally:
+            self.passed(result, time.monotonic() - started)
 
     def _refused_or_done(self, key: Key, again: float | None) -> None:
         if key in self._refusals:
@@ -88,6 +119,8 @@ class Controller:
             return None
         observed, decision = await self._decide(key, job)
         refused = await self._applier.apply(observed.job, decision, observed.now)
+        if decision.status is not None:
+            self.decided(observed.job, decision.status)
         self._remember(key, decision, refused, observed.now)
         return decision.requeue_after
 
@@ -115,6 +148,7 @@ class Controller:
             now=self._clock(),
             quorum=quorum,
             cluster_domain=self._cluster_domain,
+            operator_namespace=self._operator_namespace,
             refusal=self._refusals.get(key),
             reported_at=self._reported.get(key),
             reading=self.readings.get(key),

@@ -5,15 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DEFAULT_DOMAIN = "cluster.local"
+SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """``namespaces`` empty means all, ``liveness_port`` None serves no probe, ``workers`` is jobs looked at at once."""
+    """``namespaces`` empty means all, ``liveness_port`` None serves no probe, ``workers`` is jobs looked at at once.
+
+    ``operator_namespace`` is where this process runs itself, None outside a cluster.
+    """
 
     kubeconfig: Path | None = None
     namespaces: tuple[str, ...] = ()
     cluster_domain: str = DEFAULT_DOMAIN
+    operator_namespace: str | None = None
     liveness_port: int | None = None
     workers: int = 16
     verbose: bool = False
@@ -27,3 +32,11 @@ def found_cluster_domain(resolv_conf: Path = Path("/etc/resolv.conf")) -> str:
         return DEFAULT_DOMAIN
     match = re.search(r"^search\s.*?\bsvc\.([a-z0-9.-]+)", text, re.MULTILINE)
     return match[1].rstrip(".") if match else DEFAULT_DOMAIN
+
+
+def found_operator_namespace(file: Path = SERVICE_ACCOUNT / "namespace") -> str | None:
+    """The namespace of the pod that this process runs in; None if it runs in none."""
+    try:
+        return file.read_text().strip() or None
+    except OSError:
+        return None

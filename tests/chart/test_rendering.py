@@ -9,6 +9,7 @@ import yaml
 
 from support import permissions
 from support.chart import CHART, ROOT, HelmError, helm, install_manifest, of_kind, readme, render, template
+from trainingjob_operator.api import names
 
 pytestmark = pytest.mark.real_api  # helm is built like the control plane
 
@@ -169,14 +170,16 @@ def test_common_labels_are_on_every_object_and_never_in_the_selector() -> None:
     selector = {"app.kubernetes.io/name": "trainingjob-operator", "app.kubernetes.io/instance": "trainingjob"}
     assert deployment["spec"]["selector"]["matchLabels"] == selector
     labels = deployment["spec"]["template"]["metadata"]["labels"]
-    assert labels == selector | {"team": "vision", "zone": "a"}
+    assert labels == selector | names.OPERATOR_LABELS | {"team": "vision", "zone": "a"}
 
 
-def test_the_network_policy_lets_out_dns_and_the_api_server_only() -> None:
+def test_the_network_policy_lets_out_dns_the_api_server_and_questions_to_jobs_only() -> None:
     (policy,) = of_kind(render("networkPolicy.enabled=true"), "NetworkPolicy")
 
     assert policy["spec"]["ingress"] == []
-    assert [port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]] == [53, 53, 443, 6443]
+    *elsewhere, jobs = policy["spec"]["egress"]
+    assert [port["port"] for rule in elsewhere for port in rule["ports"]] == [53, 53, 443, 6443]
+    assert jobs["to"][0]["podSelector"]["matchLabels"] == {names.LABEL_MANAGED_BY: names.MANAGED_BY}
     assert of_kind(render(), "NetworkPolicy") == []
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from trainingjob_operator.settings import found_cluster_domain
+from trainingjob_operator.settings import found_cluster_domain, found_operator_namespace
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,11 @@ def test_the_domain_is_read_from_the_search_list(tmp_path: Path, text: str, doma
 
 def test_without_a_resolver_there_is_the_usual_domain(tmp_path: Path) -> None:
     assert found_cluster_domain(tmp_path / "absent") == "cluster.local"
+
+
+def test_the_operators_namespace_is_its_service_accounts(tmp_path: Path) -> None:
+    file = tmp_path / "namespace"
+    file.write_text("trainingjob-system\n")
+
+    assert found_operator_namespace(file) == "trainingjob-system"
+    assert found_operator_namespace(tmp_path / "absent") is None

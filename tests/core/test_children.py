@@ -53,6 +53,26 @@ def test_only_pods_of_the_job_reach_its_pods_and_egress_stays_open() -> None:
     }
 
 
+def test_the_operator_reaches_the_progress_port_and_no_other() -> None:
+    (_, _), (_, policy) = children(job(progressPort=1234), "trainingjob-system")
+
+    assert policy["spec"]["ingress"][1] == {
+        "from": [
+            {
+                "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "trainingjob-system"}},
+                "podSelector": {"matchLabels": {"trainingjob.dev/role": "operator"}},
+            }
+        ],
+        "ports": [{"port": 1234, "protocol": "TCP"}],
+    }
+
+
+def test_without_progress_the_operator_reaches_nothing() -> None:
+    (_, _), (_, policy) = children(job(progressPort=0), "trainingjob-system")
+
+    assert len(policy["spec"]["ingress"]) == 1
+
+
 def test_a_network_policy_can_be_done_without() -> None:
     assert set(of(networkPolicy={"enabled": False})) == {"Service"}
 

@@ -13,7 +13,7 @@ ALWAYS = {
     "PL_TRAINER_DEVICES", "PET_NNODES", "PET_NPROC_PER_NODE", "PET_NODE_RANK", "PET_MASTER_ADDR",
     "PET_MASTER_PORT", "NNODES", "TRAININGJOB_NAME", "TRAININGJOB_NAMESPACE", "TRAININGJOB_UID",
     "TRAININGJOB_ATTEMPT", "TRAININGJOB_NUM_NODES", "TRAININGJOB_DEVICES", "TRAININGJOB_NUM_PROCESSES",
-    "TRAININGJOB_PROCESS_OFFSET", "PYTHONUNBUFFERED", "NCCL_DEBUG",
+    "TRAININGJOB_PROCESS_OFFSET", "TRAININGJOB_PROGRESS_PORT", "PYTHONUNBUFFERED", "NCCL_DEBUG",
 }  # fmt: skip
 THREADS = {"OMP_NUM_THREADS", "LIGHTLY_TRAIN_MAX_NUM_WORKERS_AUTO"}
 # Each of these breaks one of the launchers.
@@ -34,6 +34,10 @@ def test_one_process_per_node_gets_exactly_the_contract_and_rank() -> None:
 def test_several_processes_per_node_get_no_rank_since_it_would_be_taken_for_a_processs() -> None:
     assert set(of(processesPerNode=2)) == ALWAYS
     assert set(of(gpusPerNode=8)) == ALWAYS
+
+
+def test_progress_can_be_switched_off() -> None:
+    assert set(of(progressPort=0)) == (ALWAYS | {"RANK"}) - {"TRAININGJOB_PROGRESS_PORT"}
 
 
 def test_claims_and_a_cpu_limit_add_their_variables() -> None:

@@ -15,13 +15,13 @@ from trainingjob_operator.core.pod import needs_config_map, owner_reference
 Body = dict[str, Any]
 
 
-def children(job: Job) -> list[tuple[Resource, Body]]:
+def children(job: Job, operator_namespace: str | None = None) -> list[tuple[Resource, Body]]:
     """What must exist before the first pod of an attempt. Needs a valid job."""
     spec = job.spec
     assert spec is not None
     found = [(SERVICES, _service(job))]
     if spec.network_policy.enabled:
-        found.append((NETWORKPOLICIES, _network_policy(job)))
+        found.append((NETWORKPOLICIES, _network_policy(job, operator_namespace)))
     if needs_config_map(spec):
         found.append((CONFIGMAPS, _config_map(job)))
     return found
@@ -53,10 +53,22 @@ def _service(job: Job) -> Body:
     return _object(job, SERVICES, {"spec": spec})
 
 
-def _network_policy(job: Job) -> Body:
-    """Pods of this job reach each other on every port (NCCL and gloo choose theirs); nothing else comes in."""
+def _network_policy(job: Job, operator_namespace: str | None) -> Body:
+    """Pods of this job reach each other on every port (NCCL and gloo choose theirs).
+
+    Nothing else comes in but the operator, which reads the progress, on that port. An operator outside the cluster is
+    no pod that a policy could name.
+    """
+    assert job.spec is not None
     ours = {"matchLabels": {names.LABEL_JOB_UID: job.uid}}
-    spec = {"podSelector": ours, "policyTypes": ["Ingress"], "ingress": [{"from": [{"podSelector": ours}]}]}
+    ingress: list[Body] = [{"from": [{"podSelector": ours}]}]
+    if operator_namespace and job.spec.progress_port:
+        operator = {
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": operator_namespace}},
+            "podSelector": {"matchLabels": names.OPERATOR_LABELS},
+        }
+        ingress.append({"from": [operator], "ports": [{"port": job.spec.progress_port, "protocol": "TCP"}]})
+    spec = {"podSelector": ours, "policyTypes": ["Ingress"], "ingress": ingress}
     return _object(job, NETWORKPOLICIES, {"spec": spec})
 
 

@@ -109,6 +109,7 @@ class Observed:
     ``quorum`` tells whether the pods were read from the API server just now. From a cache only presence may be
     concluded, never absence: watches lag (docs/protocol.md, rule 3). ``refusal`` is why the API server refused the last
     pass's children, ``reported_at`` when the last status was written by this process; both only colour what is shown.
+    ``operator_namespace`` is where the operator runs, None outside the cluster.
     ``reading`` is what rank 0 told of its training, None where nobody asks.
     """
 
@@ -117,6 +118,7 @@ class Observed:
     now: datetime
     quorum: bool = False
     cluster_domain: str = "cluster.local"
+    operator_namespace: str | None = None
     nodes: Mapping[str, NodeTrouble] = field(default_factory=dict)
     refusal: Blocked | None = None
     reported_at: datetime | None = None

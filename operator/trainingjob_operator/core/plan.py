@@ -208,7 +208,7 @@ def _create(observed: Observed, memory: TrainingJobStatus, missing: tuple[int, .
         status=settled.status,
         events=settled.events,
         deletions=settled.deletions,
-        children=tuple(Create(*child) for child in children(job)) if first else (),
+        children=tuple(Create(*child) for child in children(job, observed.operator_namespace)) if first else (),
         pods=tuple(Create(PODS, body) for body in bodies),
         requeue_after=_sooner(again, settled.requeue_after),
     )

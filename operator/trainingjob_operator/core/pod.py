@@ -17,7 +17,7 @@ from trainingjob_operator.core.avoid import avoided_nodes
 from trainingjob_operator.core.command import command
 from trainingjob_operator.core.observed import Job
 from trainingjob_operator.core.overlay import overlaid
-from trainingjob_operator.core.rendezvous import environment, per_rank
+from trainingjob_operator.core.rendezvous import environment, own_address, per_rank
 
 Body = dict[str, Any]
 GRACE_SECONDS = 60
@@ -156,7 +156,8 @@ def _env(spec: TrainingJobSpec, overrides: Sequence[NodeOverride], ours: dict[st
     """The user's variables come last, as they may refer to ours; where both set one, the user's wins."""
     stated = [*spec.env, *(variable for override in overrides for variable in override.env)]
     theirs = {variable.name: variable.wire() for variable in stated}
-    return [{"name": name, "value": value} for name, value in ours.items() if name not in theirs] + [*theirs.values()]
+    plain = [{"name": name, "value": value} for name, value in ours.items() if name not in theirs]
+    return [*plain, own_address(), *theirs.values()]
 
 
 def _resources(spec: TrainingJobSpec) -> Body:

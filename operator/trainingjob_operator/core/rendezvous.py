@@ -17,6 +17,11 @@ def environment(job: Job, attempt: int, rank: int, cluster_domain: str) -> Envir
     return _of_the_job(job, attempt, main) | _of_the_node(job, rank) | per_rank(job, rank)
 
 
+def own_address() -> dict[str, object]:
+    """The variable with the pod's own address, which only the kubelet knows: where the others of the gang see it."""
+    return {"name": "TRAININGJOB_POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+
+
 def per_rank(job: Job, rank: int) -> Environment:
     """The variables that differ between pods which are otherwise alike.
 
@@ -55,6 +60,8 @@ def _of_the_job(job: Job, attempt: int, main: str) -> Environment:
         "PYTHONUNBUFFERED": "1",
         "NCCL_DEBUG": "WARN",
     }
+    if spec.progress_port:
+        found["TRAININGJOB_PROGRESS_PORT"] = str(spec.progress_port)
     if spec.data:
         found["TRAININGJOB_DATA_DIR"] = spec.data.mount_path
     if spec.output:
