@@ -70,7 +70,7 @@ class Controller:
 
     def look_at_all(self) -> None:
         """Look at every job: this process was not in charge for a while, or never before."""
-        for key in self.jobs.keys():
+        for key in self.jobs:
             self.queue.add(key)
 
     async def work(self) -> None:

@@ -4,8 +4,8 @@ A cache lags, so only presence may be concluded from it (docs/protocol.md, rule 
 well, which makes a pass see its own work at once. Never talks to the API server.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from trainingjob_operator.api import names
@@ -56,6 +56,14 @@ class JobCache:
 
     def get(self, key: Key) -> Job | None:
         return self._jobs.get(key)
+
+    def __iter__(self) -> Iterator[Key]:
+        """The keys of all jobs, as they are now."""
+        return iter(list(self._jobs))
+
+    def states(self) -> Counter[str]:
+        """How many jobs are in which state; those without one are ``New``."""
+        return Counter(str(job.status.state or "New") for job in self._jobs.values())
 
     def __len__(self) -> int:
         return len(self._jobs)

@@ -1,15 +1,18 @@
 """The API server over HTTP.
 
-Nothing is retried here: what an error means depends on who asked, so the work queue decides.
+Nothing is retried here: what an error means depends on who asked, so the work queue decides. With a fence, a write is
+sent only while it is open, and not waited for, here or in the server's own queues, for longer than that.
 """
 
+import math
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 import orjson
+from aiohttp.abc import AbstractStreamWriter
 
 from trainingjob_operator.api.resources import PODS, Resource
 from trainingjob_operator.cluster.api import (
@@ -21,6 +24,7 @@ from trainingjob_operator.cluster.api import (
     ObjectList,
     WatchEvent,
 )
+from trainingjob_operator.cluster.fence import DeposedError, Fence
 
 PAGE = 500
 
@@ -33,10 +37,7 @@ class HttpApi:
     server: str
     credentials: Credentials | None = None
     request_timeout: float = 30.0
-    _timeout: aiohttp.ClientTimeout = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=self.request_timeout)
+    fence: Fence | None = None
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
         return await self._call("GET", resource.path(namespace, name))
@@ -140,14 +141,22 @@ class HttpApi:
         query: Mapping[str, str] | None = None,
         content_type: str = "application/json",
     ) -> Object:
-        async with self._request(
-            method, path, body=body, query=query, content_type=content_type, timeout=self._timeout
-        ) as response:
-            payload = await response.read()
-            if response.status >= 400:
-                raise _error(response, payload)
-            answer: Object = orjson.loads(payload)
-            return answer
+        seconds = self.request_timeout
+        if self.fence is not None and method != "GET":
+            left = self.fence.check()
+            seconds = min(seconds, left)
+            if math.isfinite(left):
+                query = {**(query or {}), "timeout": f"{max(int(seconds * 1000), 1)}ms"}
+        timeout = aiohttp.ClientTimeout(total=seconds)
+        try:
+            async with self._request(
+                method, path, body=body, query=query, content_type=content_type, timeout=timeout
+            ) as response:
+                return _answer(response, await response.read())
+        except aiohttp.ClientError as error:
+            if isinstance(error.__cause__, DeposedError):
+                raise error.__cause__ from None
+            raise
 
     def _request(
         self,
@@ -179,9 +188,11 @@ class _Request:
         headers = {"Accept": "application/json"}
         if self.api.credentials is not None:
             headers |= await self.api.credentials.headers()
-        data = None
+        data: aiohttp.Payload | bytes | None = None
         if self.body is not None:
             data = orjson.dumps(self.body)
+            if self.api.fence is not None:
+                data = _FencedBody(data, self.api.fence)
             headers["Content-Type"] = self.content_type
         self.response = await self.api.session.request(
             self.method,
@@ -196,6 +207,21 @@ class _Request:
     async def __aexit__(self, *_: object) -> None:
         if self.response is not None:
             self.response.release()
+
+
+class _FencedBody(aiohttp.BytesPayload):
+    """A body that looks at the fence in the moment in which it, and the headers with it, go to the socket.
+
+    Between the start of a request and that moment a connection is waited for, and the process may have been stopped.
+    """
+
+    def __init__(self, body: bytes, fence: Fence) -> None:
+        super().__init__(body)
+        self._fence = fence
+
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
+        self._fence.check()
+        await super().write_with_length(writer, content_length)
 
 
 def _selectors(labels: str, fields: str) -> dict[str, str]:
@@ -225,6 +251,13 @@ def _decoded(line: bytes) -> Object:
     except orjson.JSONDecodeError as error:
         raise aiohttp.ClientPayloadError(f"a watch sent something that is not JSON: {line[:80]!r}") from error
     return event
+
+
+def _answer(response: aiohttp.ClientResponse, payload: bytes) -> Object:
+    if response.status >= 400:
+        raise _error(response, payload)
+    answer: Object = orjson.loads(payload)
+    return answer
 
 
 def _error(response: aiohttp.ClientResponse, payload: bytes) -> ApiError:

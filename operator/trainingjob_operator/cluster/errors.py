@@ -30,6 +30,11 @@ def is_expired(error: ApiError) -> bool:
     return error.status == 410 or error.reason in ("Expired", "Gone")
 
 
+def is_overload(error: ApiError) -> bool:
+    """The API server has too much to do: priority and fairness (429), or it or its etcd is late."""
+    return error.status in (429, 503, 504)
+
+
 def refusal(error: ApiError, what: str) -> Blocked | None:
     """Why an object cannot be created, for the job's status; None if the error is worth a plain retry."""
     if error.status not in _REFUSALS:

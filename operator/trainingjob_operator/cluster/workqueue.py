@@ -20,22 +20,43 @@ class WorkQueue(Generic[K]):
 
     def __init__(self, jitter: Callable[[], float] = random.random) -> None:
         self._ready: asyncio.Queue[K] = asyncio.Queue()
-        self._waiting: set[K] = set()
-        self._working: set[K] = set()
+        self._waiting: dict[K, float] = {}
+        self._working: dict[K, float] = {}
         self._again: set[K] = set()
         self._timers: dict[K, asyncio.TimerHandle] = {}
         self._failures: dict[K, int] = {}
         self._jitter = jitter
+        self._closed = False
+        self._idle = asyncio.Event()
+        self._idle.set()
 
     def __len__(self) -> int:
         return len(self._waiting)
+
+    def age(self) -> float:
+        """Seconds for which the first of the waiting keys has waited."""
+        return _since(self._waiting)
+
+    def longest(self) -> float:
+        """Seconds for which the longest of the running passes has run."""
+        return _since(self._working)
+
+    async def drained(self, seconds: float) -> bool:
+        """Hand out no more keys; whether all that were handed out came back within so many seconds."""
+        self._closed = True
+        try:
+            async with asyncio.timeout(seconds):
+                await self._idle.wait()
+        except TimeoutError:
+            return False
+        return True
 
     def add(self, key: K) -> None:
         """Look at this key soon."""
         if key in self._working:
             self._again.add(key)
         elif key not in self._waiting:
-            self._waiting.add(key)
+            self._waiting[key] = asyncio.get_running_loop().time()
             self._ready.put_nowait(key)
 
     def add_after(self, key: K, seconds: float) -> None:
@@ -65,15 +86,20 @@ class WorkQueue(Generic[K]):
         self._failures.pop(key, None)
 
     async def work(self, reconcile: Callable[[K], Awaitable[None]]) -> None:
-        """One worker: hands keys to ``reconcile``, which deals with its own errors, until cancelled."""
+        """One worker: hands keys to ``reconcile``, which deals with its own errors, until cancelled or drained."""
         while True:
             key = await self._ready.get()
-            self._waiting.discard(key)
-            self._working.add(key)
+            if self._closed:
+                return
+            del self._waiting[key]
+            self._working[key] = asyncio.get_running_loop().time()
+            self._idle.clear()
             try:
                 await reconcile(key)
             finally:
-                self._working.discard(key)
+                del self._working[key]
+                if not self._working:
+                    self._idle.set()
                 if key in self._again:
                     self._again.discard(key)
                     self.add(key)
@@ -81,3 +107,9 @@ class WorkQueue(Generic[K]):
     def _due(self, key: K) -> None:
         del self._timers[key]
         self.add(key)
+
+
+def _since(started: dict[K, float]) -> float:
+    """Seconds since the first entry was made; a dictionary keeps the order."""
+    first = next(iter(started.values()), None)
+    return 0.0 if first is None else asyncio.get_running_loop().time() - first
