@@ -128,7 +128,9 @@ class Kubelet:
             if event.type == "ADDED" and meta["uid"] not in self._seen:
                 self._seen.add(meta["uid"])
                 self._soon(self.START, self._start(meta["name"]))
-            if event.type != "DELETED" and "deletionTimestamp" in meta and meta["uid"] not in self._leaving:
+            # A pod that goes at once (grace 0) is seen marked, too, but there is nothing left to do.
+            leaves = event.type != "DELETED" and meta.get("deletionGracePeriodSeconds")
+            if leaves and meta["uid"] not in self._leaving:
                 self._leaving.add(meta["uid"])
                 self._soon(self.STOP, self._leave(meta["name"], meta["uid"]))
 

@@ -71,5 +71,5 @@ def partial(found: Object) -> Object:
 def _list_metadata(page: Page) -> Object:
     meta: Object = {"resourceVersion": str(page.version)}
     if page.token:
-        meta |= {"continue": page.token, "remainingItemCount": page.remaining}
+        meta |= {"continue": page.token} | ({"remainingItemCount": page.remaining} if page.remaining else {})
     return meta

@@ -27,7 +27,7 @@ async def pod_log(
     node = (pod.get("spec") or {}).get("nodeName")
     if not node:
         # Not scheduled yet: nothing has been written, as a real server says by an empty answer.
-        return web.Response(text="")
+        return web.Response(status=204)
     url = f"{kubelet_address(store.get(NODES, None, node).object)}/containerLogs/"
     url += "/".join(quote(part, safe="") for part in (namespace, name, container))
     query = {key: request.query[key] for key in PASSED_ON if key in request.query}

@@ -10,7 +10,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from trainingjob_operator.cluster.api import APPLY_PATCH
+from trainingjob_operator.cluster.api import APPLY_PATCH, ApiError
 from trainingjob_sandbox.apiserver.protobuf import read_object
 from trainingjob_sandbox.store import DeleteOptions, WriteOptions
 from trainingjob_sandbox.store.deletion import Propagation
@@ -41,24 +41,45 @@ def number(request: web.Request, name: str) -> int:
     return int(text)
 
 
-def selection(request: web.Request, name: str = "") -> Selection:
-    """The selectors of a query; a watch of one object is a selection by its name."""
-    fields = [
-        part for part in (request.query.get("fieldSelector", ""), f"metadata.name={name}" if name else "") if part
-    ]
-    return Selection(request.query.get("labelSelector", ""), ",".join(fields))
+def selection(request: web.Request) -> Selection:
+    """The selectors of a query."""
+    return Selection(request.query.get("labelSelector", ""), request.query.get("fieldSelector", ""))
+
+
+def list_version(request: web.Request) -> str:
+    """The version a list asks for, if any. Raises BadRequest, Invalid for what makes no sense together."""
+    version = request.query.get("resourceVersion", "")
+    if version and version != "0" and request.query.get("continue"):
+        raise bad_request("specifying resource version is not allowed when using continue")
+    if request.query.get("resourceVersionMatch") and not version:
+        detail = "resourceVersionMatch is forbidden unless resourceVersion is provided"
+        raise _invalid_options("ListOptions", f"resourceVersionMatch: Forbidden: {detail}")
+    if not version.isdigit() and version:
+        why = f'Invalid value: "{version}": strconv.ParseUint: parsing "{version}": invalid syntax'
+        raise bad_request(f"invalid resource version: resourceVersion: {why}")
+    return version
+
+
+def initial_events(request: web.Request) -> bool:
+    """Whether a watch is to begin with what is there. Raises Invalid where it does not say how fresh that must be."""
+    wanted = flag(request, "sendInitialEvents")
+    if wanted and request.query.get("resourceVersionMatch") != "NotOlderThan":
+        detail = "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"
+        raise _invalid_options("ListOptions", f"resourceVersionMatch: Forbidden: {detail}")
+    return wanted
 
 
 def write_options(request: web.Request, warnings: list[str]) -> WriteOptions:
     """The options of a write. Raises BadRequest for a value that the API does not know."""
     strictness = request.query.get("fieldValidation") or "Warn"
     if strictness not in ("Ignore", "Warn", "Strict"):
-        supported = 'supported values: "Ignore", "Strict", "Warn"'
-        raise bad_request(f'fieldValidation: Unsupported value: "{strictness}": {supported}')
+        supported = 'supported values: "", "Ignore", "Strict", "Warn"'
+        what = f'fieldValidation: Unsupported value: "{strictness}": {supported}'
+        raise _invalid_options(_OPTIONS[request.method], what)
     return WriteOptions(
         manager=request.query.get("fieldManager", ""),
         force=flag(request, "force"),
-        dry_run=_dry_run(request.query.get("dryRun", "")),
+        dry_run=_dry_run(request, request.query.get("dryRun", "")),
         fields=strictness,  # type: ignore[arg-type]
         warn=warnings.append,
     )
@@ -76,13 +97,14 @@ def options_of(body: dict[str, Any], request: web.Request) -> DeleteOptions:
     given = body.get("propagationPolicy") or request.query.get("propagationPolicy")
     propagation = next((known for known in get_args(Propagation) if known == given), None)
     if given and propagation is None:
-        raise bad_request(f'propagationPolicy: Unsupported value: "{given}"')
+        supported = 'supported values: "Foreground", "Background", "Orphan", "nil"'
+        raise _invalid_options("DeleteOptions", f'propagationPolicy: Unsupported value: "{given}": {supported}')
     return DeleteOptions(
         uid=preconditions.get("uid"),
         resource_version=preconditions.get("resourceVersion"),
         grace_seconds=None if grace is None else int(grace),
         propagation=propagation,
-        dry_run=_dry_run(",".join(body.get("dryRun") or ()) or request.query.get("dryRun", "")),
+        dry_run=_dry_run(request, ",".join(body.get("dryRun") or ()) or request.query.get("dryRun", "")),
     )
 
 
@@ -109,6 +131,9 @@ def patch_type(request: web.Request) -> str:
     return APPLY_PATCH if request.content_type.startswith("application/apply-patch") else request.content_type
 
 
+_MEDIA_TYPES = ("", "*/*", "application/*", "application/json", "application/yaml")
+
+
 def form_of(request: web.Request) -> Form:
     """The first form of the Accept header that this server has."""
     for accepted in request.headers.get("Accept", "").split(","):
@@ -120,11 +145,22 @@ def form_of(request: web.Request) -> Form:
             return "table"
         if wanted.startswith("PartialObjectMetadata"):
             return "metadata"
+        if accepted.split(";")[0].strip() not in _MEDIA_TYPES:
+            continue
         return "object"
-    return "object"
+    types = "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    raise ApiError(406, "NotAcceptable", f"only the following media types are accepted: {types}")
 
 
-def _dry_run(text: str) -> bool:
+_OPTIONS = {"POST": "CreateOptions", "PUT": "UpdateOptions", "PATCH": "PatchOptions", "DELETE": "DeleteOptions"}
+
+
+def _dry_run(request: web.Request, text: str) -> bool:
     if text not in ("", "All"):
-        raise bad_request(f'dryRun: Unsupported value: "{text}": supported values: "All"')
+        what = f'dryRun: Unsupported value: ["{text}"]: supported values: "All"'
+        raise _invalid_options(_OPTIONS[request.method], what)
     return text == "All"
+
+
+def _invalid_options(kind: str, why: str) -> ApiError:
+    return ApiError(422, "Invalid", f'{kind}.meta.k8s.io "" is invalid: {why}')

@@ -16,11 +16,18 @@ from trainingjob_sandbox.apiserver.logs import pod_log
 from trainingjob_sandbox.apiserver.streams import LONGEST_SECONDS, Stream, failed
 from trainingjob_sandbox.apiserver.targets import Target, no_such_page, target_of
 from trainingjob_sandbox.store import Record, Store
-from trainingjob_sandbox.store.errors import method_not_allowed
+from trainingjob_sandbox.store.errors import method_not_allowed, not_found
 from trainingjob_sandbox.store.record import metadata_of
 
 Handler: TypeAlias = Callable[[web.Request, Target], Awaitable[web.StreamResponse]]
 INITIAL_END = "k8s.io/initial-events-end"
+
+
+def _check_subresource(target: Target) -> None:
+    """Raise NotFound for a part of an object that its kind does not have."""
+    if not target.subresource or target.subresource in target.kind.subresources:
+        return
+    raise not_found(target.resource, target.name) if target.kind.custom else no_such_page()
 
 
 class Resources:
@@ -50,8 +57,9 @@ class Resources:
         target = target_of(request.raw_path.partition("?")[0], self._store.catalog)
         if target.subresource in ("log", "binding", "eviction"):
             return await self._special(request, target)
-        if requests.flag(request, "watch") and request.method == "GET":
+        if requests.flag(request, "watch") and request.method == "GET" and not target.name:
             return await self._watch(request, target)
+        _check_subresource(target)
         handler = (self._object if target.name else self._collection).get(request.method)
         if handler is None:
             raise method_not_allowed()
@@ -68,12 +76,14 @@ class Resources:
 
     async def _list(self, request: web.Request, target: Target) -> web.StreamResponse:
         chosen = requests.selection(request)
+        version = requests.list_version(request)
         page = self._store.list(
             target.resource,
             target.namespace,
             labels=chosen.labels,
             fields=chosen.fields,
-            limit=requests.number(request, "limit"),
+            # Version 0 asks for whatever is at hand, and that comes whole.
+            limit=0 if version == "0" else requests.number(request, "limit"),
             token=request.query.get("continue", ""),
         )
         form, include = requests.form_of(request), request.query.get("includeObject", "")
@@ -135,8 +145,8 @@ class Resources:
         return answers.answer(answers.many(target.kind, page, form, self._store.clock(), include))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
-        chosen = requests.selection(request, target.name)
-        initial = requests.flag(request, "sendInitialEvents")
+        chosen = requests.selection(request)
+        initial = requests.initial_events(request)
         try:
             watch = self._store.watch(
                 target.resource,

@@ -50,7 +50,9 @@ def _row(kind: Kind, record: Record, now: datetime, include: str) -> Object:
     row: Object = {"cells": _cells(kind, record.object, now)}
     if include == "Object":
         row["object"] = record.object
-    elif include != "None":
+    elif include == "None":
+        row["object"] = None
+    else:
         partial = {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1"}
         row["object"] = partial | {"metadata": metadata_of(record.object)}
     return row

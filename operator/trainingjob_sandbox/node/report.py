@@ -60,7 +60,8 @@ async def _persist(api: Api, pod: Object, write: Callable[[], Awaitable[Object]]
         try:
             return await write()
         except ApiError as error:
-            if error.status == 404 or (error.status == 409 and await _is_gone(api, pod)):
+            # Another UID is a conflict for a delete and an invalid change for a patch.
+            if error.status == 404 or (error.status in (409, 422) and await _is_gone(api, pod)):
                 raise Gone from error
             if 400 <= error.status < 500 and error.status not in (409, 429):
                 raise
@@ -74,7 +75,7 @@ async def _persist(api: Api, pod: Object, write: Callable[[], Awaitable[Object]]
 
 
 async def _is_gone(api: Api, pod: Object) -> bool:
-    """Whether a conflict means that the name belongs to another pod by now."""
+    """Whether a refusal means that the name belongs to another pod by now."""
     metadata = pod["metadata"]
     try:
         found = await api.get(PODS, metadata["namespace"], metadata["name"])

@@ -94,8 +94,9 @@ def not_found(resource: Resource, name: str) -> ApiError:
     return ApiError(404, "NotFound", message, details=_about(resource, name, resource.plural))
 
 
-def already_exists(resource: Resource, name: str) -> ApiError:
+def already_exists(resource: Resource, name: str, *, leaving: bool = False) -> ApiError:
     message = f'{resource_name(resource)} "{name}" already exists'
+    message = f"object is being deleted: {message}" if leaving else message
     return ApiError(409, "AlreadyExists", message, details=_about(resource, name, resource.plural))
 
 

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 from uuid import UUID
 
 from trainingjob_operator.cluster.api import Object
-from trainingjob_sandbox.store.errors import Cause, invalid_value, required
+from trainingjob_sandbox.store.errors import Cause, bad_request, invalid_value, required
 from trainingjob_sandbox.store.kinds import Kind
 from trainingjob_sandbox.store.names import annotation_causes, label_causes, qualified_complaint
 
@@ -20,6 +20,13 @@ Clock: TypeAlias = Callable[[], datetime]
 ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
 SUFFIX = 5
 LONGEST_PREFIX = 63 - SUFFIX
+
+_OWNER_FIELDS = (
+    ("apiVersion", "version must not be empty"),
+    ("kind", "must not be empty"),
+    ("name", "must not be empty"),
+    ("uid", "must not be empty"),
+)
 
 KEPT = ("uid", "creationTimestamp", "generation", "deletionTimestamp", "deletionGracePeriodSeconds", "selfLink")
 
@@ -89,7 +96,9 @@ def metadata_causes(kind: Kind, meta: Mapping[str, Any]) -> list[Cause]:
     if not name:
         return [required("metadata.name", "name or generateName is required")]
     if not isinstance(name, str):
-        return [invalid_value("metadata.name", name, "must be a string")]
+        what = f'{kind.resource.kind} in version "{kind.resource.version}" cannot be handled as a {kind.resource.kind}'
+        go = {int: "number", float: "number", bool: "bool", list: "array", dict: "object"}[type(name)]
+        raise bad_request(f"{what}: json: cannot unmarshal {go} into Go struct field ObjectMeta.name of type string")
     complaint = kind.name_complaint(name)
     named = [invalid_value("metadata.name", name, complaint)] if complaint else []
     return named + changeable_causes(meta)
@@ -107,13 +116,15 @@ def changeable_causes(meta: Mapping[str, Any]) -> list[Cause]:
 
 def _owner_causes(owners: Any) -> list[Cause]:
     causes = [
-        invalid_value(f"metadata.ownerReferences.{name}", "", f"{word} must not be empty")
+        invalid_value(f"metadata.ownerReferences.{name}", "", complaint)
         for owner in owners
-        for name, word in (("apiVersion", "version"), ("kind", "kind"), ("name", "name"), ("uid", "uid"))
+        for name, complaint in _OWNER_FIELDS
         if not owner.get(name)
     ]
-    if sum(1 for owner in owners if owner.get("controller")) > 1:
-        detail = "Only one reference can have Controller set to true"
+    controllers = [f"{owner.get('kind')}/{owner.get('name')}" for owner in owners if owner.get("controller")]
+    if len(controllers) > 1:
+        found = " and ".join(controllers[:2])
+        detail = f'Only one reference can have Controller set to true. Found "true" in references for {found}'
         causes.append(invalid_value("metadata.ownerReferences", list(owners), detail))
     return causes
 

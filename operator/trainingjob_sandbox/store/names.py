@@ -111,6 +111,12 @@ def annotation_causes(annotations: Mapping[str, object]) -> list[Cause]:
 @lru_cache(maxsize=4096)
 def qualified_complaint(key: str) -> str:
     """What keeps ``key`` from being a label or annotation key (``[prefix/]name``)."""
+    if key.count("/") > 1:
+        return (
+            "a valid label key must consist of alphanumeric characters, '-', '_' or '.', and must start and end with "
+            f"an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
+            f"'{QUALIFIED}') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        )
     prefix, slash, name = key.rpartition("/")
     if slash and (complaint := subdomain_complaint(prefix)):
         return f"prefix part {complaint}"
@@ -130,7 +136,7 @@ def qualified_complaint(key: str) -> str:
 @lru_cache(maxsize=4096)
 def _label_value_complaint(value: str) -> str:
     if len(value) > 63:
-        return "must be no more than 63 characters"
+        return "must be no more than 63 bytes"
     if not value or _QUALIFIED.fullmatch(value):
         return ""
     return (

@@ -88,9 +88,15 @@ class _Parser:
         self.at = 0
 
     def requirements(self) -> list[Requirement]:
+        if self.peek() in ("=", "==", "!=", "(", ")", "<", ">"):
+            raise bad_request(f"found '{self.peek()}', expected: !, identifier, or 'end of string'")
         found = [self.requirement()]
         while self.peek() is not None:
-            self.expect(",")
+            if self.peek() != ",":
+                raise bad_request(f"found '{self.peek()}', expected: ',' or 'end of string'")
+            self.take()
+            if self.peek() == ",":
+                raise bad_request("found ',', expected: identifier after ','")
             found.append(self.requirement())
         return found
 
@@ -160,7 +166,7 @@ class _Parser:
 def _numeric(key: str, operator: str, text: str) -> Requirement:
     if not re.fullmatch(r"-?\d+", text):
         why = "for 'Gt', 'Lt' operators, the value must be an integer"
-        raise bad_request(f'unable to parse requirement: values: Invalid value: "{text}": {why}')
+        raise bad_request(f'unable to parse requirement: values[0]: Invalid value: "{text}": {why}')
     bound = int(text)
 
     def matches(labels: Mapping[str, str]) -> bool:

@@ -76,7 +76,8 @@ class Store:
         if token:
             return self._pages.next(token, limit)
         found = [record for record in table.all(namespace) if matches(record.object)]
-        return self._pages.first(found, self.version, limit)
+        # How many are left is known only where none was passed over.
+        return self._pages.first(found, self.version, limit, counted=not (labels or fields))
 
     def watch(
         self,
@@ -112,8 +113,8 @@ class Store:
         self._check_namespace(kind, space, body)
         new = writes.admit_new(kind, body, options)
         name = new["metadata"]["name"]
-        if table.get(space, name) is not None:
-            raise already_exists(kind.resource, name)
+        if (taken := table.get(space, name)) is not None:
+            raise already_exists(kind.resource, name, leaving="deletionTimestamp" in metadata_of(taken.object))
         if options.dry_run:
             return Record(new, 0)
         return self._commit(kind, table, space, None, new)
@@ -156,11 +157,17 @@ class Store:
         def change(_: Kind, old: Object) -> Object:
             return patched(kind, old, fresh, content_type, subresource, options.manager, options.force, now)
 
+        def change_checked(_: Kind, old: Object) -> Object:
+            changed = change(kind, old)
+            writes.check_patched(old, changed)
+            writes.check_patched_uid(kind, old, changed)
+            return changed
+
         if content_type == APPLY_PATCH and table.get(_space(kind, namespace), name) is None and not subresource:
             writes.check_apply(kind, name, namespace, fresh, options.manager)
             seed = {"metadata": {**metadata_of(fresh), "name": name}}
             return self.create(resource, namespace, change(kind, seed), options)
-        return self._rewrite(resource, namespace, name, change, subresource, options)
+        return self._rewrite(resource, namespace, name, change_checked, subresource, options)
 
     def delete(
         self, resource: Resource, namespace: str | None, name: str, options: DeleteOptions = AS_USUAL
@@ -172,8 +179,13 @@ class Store:
         writes.check_preconditions(kind, old.object, options)
         marked = condemned(kind, old.object, options, self.clock())
         gone = may_go(marked)
+        if gone and not kind.graceful and "deletionTimestamp" not in metadata_of(old.object):
+            marked = old.object  # it goes as it was
         if options.dry_run or (marked is old.object and not gone):
             return old, gone
+        if gone and kind.graceful and marked is not old.object:
+            # Whoever watches sees it marked before it goes.
+            old = self._commit(kind, table, space, old, _renewed(marked))
         return self._commit(kind, table, space, old, _renewed(marked), removed=gone), gone
 
     def deleted(
@@ -246,6 +258,10 @@ class Store:
         new = writes.admit_update(kind, old.object, body, subresource, options)
         if new == old.object or options.dry_run:
             return old if new == old.object else Record(new, old.version)
+        if may_go(new) and not kind.graceful:
+            # The last finalizer went: it leaves as it was before, and the writer sees what it wrote.
+            last = self._commit(kind, table, _space(kind, namespace), old, _renewed(old.object), removed=True)
+            return Record(new, last.version)
         return self._commit(kind, table, _space(kind, namespace), old, new, removed=may_go(new))
 
     def _commit(

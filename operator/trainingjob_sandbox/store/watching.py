@@ -62,4 +62,11 @@ class Watch:
         after = not change.removed and self._matches(change.new.object)
         if after:
             return Seen("MODIFIED" if before else "ADDED", change.new)
-        return Seen("DELETED", change.new) if before else None
+        return Seen("DELETED", change.new if change.removed else _last_seen(change)) if before else None
+
+
+def _last_seen(change: Change) -> Record:
+    """The object as this watcher knew it, at the version at which it stopped matching."""
+    assert change.old is not None
+    old = change.old.object
+    return Record(old | {"metadata": old["metadata"] | {"resourceVersion": str(change.version)}}, change.version)

@@ -69,10 +69,41 @@ def check_put(kind: Kind, name: str, body: Object) -> None:
         raise invalid(kind.resource, name, [cause], kind=kind.resource.plural)
 
 
+def check_patched(old: Object, body: Object) -> None:
+    """That a patch leaves an object what and where it is."""
+    before, after = metadata_of(old), metadata_of(body)
+    if after.get("name") != before["name"]:
+        given = after.get("name", "")
+        raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({before['name']})")
+    if after.get("namespace") != before.get("namespace"):
+        raise bad_request("the namespace of the provided object does not match the namespace sent on the request")
+
+
+def check_patched_uid(kind: Kind, old: Object, body: Object) -> None:
+    """That a patch does not make another object of it."""
+    uid = metadata_of(body).get("uid")
+    if uid != metadata_of(old)["uid"]:
+        cause = invalid_value("metadata.uid", uid, "field is immutable")
+        raise invalid(kind.resource, metadata_of(old)["name"], [cause])
+
+
+def check_applied(kind: Kind, body: Any) -> None:
+    """That an apply request says what it is, and leaves the bookkeeping to the server."""
+    if not isinstance(body, dict) or not body.get("kind") or not body.get("apiVersion"):
+        stated = body if isinstance(body, dict) else {}
+        group, _, version = str(stated.get("apiVersion") or "").rpartition("/")
+        raise bad_request(f"invalid object type: {group}/{version}, Kind={stated.get('kind') or ''}")
+    check_type(kind, body)
+    if metadata_of(body).get("managedFields"):
+        raise bad_request("metadata.managedFields must be nil")
+
+
 def check_apply(kind: Kind, name: str, namespace: str | None, body: Any, manager: str) -> None:
     """That an apply request which creates its object could have been a create."""
-    check_type(kind, body)
+    check_applied(kind, body)
     check_manager(manager)
+    if not metadata_of(body).get("name"):
+        raise bad_request(f"the name of the object ({name} based on URL) was undeterminable: name must be provided")
     if metadata_of(body).get("name") not in (None, "", name):
         given = metadata_of(body)["name"]
         raise bad_request(f"the name of the object ({given}) does not match the name on the URL ({name})")
@@ -153,6 +184,7 @@ def admit_new(kind: Kind, body: Object, options: WriteOptions) -> Object:
     causes = [*metadata_causes(kind, new["metadata"]), *checks(new, None)]
     if causes:
         raise invalid(kind.resource, str(new["metadata"].get("name", "")), causes)
+    _warn_of_finalizers(new, options)
     return new
 
 
@@ -168,6 +200,7 @@ def admit_update(kind: Kind, old: Object, body: Object, subresource: str, option
         new["metadata"] = meta
     new = _completed(kind, old, new, subresource, options)
     _check_update(kind, old, new, subresource)
+    _warn_of_finalizers(new, options)
     if kind.generation and spec_changed(new, old):
         next_generation(new["metadata"])
     return new
@@ -212,8 +245,17 @@ def _finalizer_causes(old: Object, new: Object) -> list[Any]:
     added = [name for name in new["metadata"].get("finalizers") or () if name not in before]
     if not added:
         return []
-    detail = f"no new finalizers can be added if the object is being deleted, found new finalizers {added}"
+    listed = ", ".join(f'"{name}"' for name in added)
+    detail = "no new finalizers can be added if the object is being deleted, found new finalizers"
+    detail += f" []string{{{listed}}}"
     return [field_forbidden("metadata.finalizers", detail)]
+
+
+def _warn_of_finalizers(new: Object, options: WriteOptions) -> None:
+    for name in new["metadata"].get("finalizers") or ():
+        if "/" not in name:
+            advice = "prefer a domain-qualified finalizer name to avoid accidental conflicts"
+            options.warn(f'metadata.finalizers: "{name}": {advice} with other finalizer writers')
 
 
 def _report(kind: Kind, unknown: list[str], options: WriteOptions) -> None:

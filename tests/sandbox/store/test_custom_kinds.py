@@ -296,7 +296,11 @@ def test_status_is_validated_too() -> None:
         ({"metadata": {"name": "w", "labels": {"a": "b c"}}}, 422, "a valid label must be an empty string or"),
         ({"metadata": {"name": "w", "labels": {"a": 5}}}, 422, "must be a string; quote it"),
         ({"metadata": {"name": "w", "annotations": {"a": "x" * 300_000}}}, 422, "may not be more than 262144 bytes"),
-        ({"metadata": {"name": "w", "ownerReferences": [{"kind": "x"}]}}, 422, "uid must not be empty"),
+        (
+            {"metadata": {"name": "w", "ownerReferences": [{"kind": "x"}]}},
+            422,
+            "ownerReferences.uid: Invalid value",
+        ),
     ],
 )
 def test_an_object_that_is_not_what_it_should_be_is_refused(change: Object, status: int, complaint: str) -> None:

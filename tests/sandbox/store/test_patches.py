@@ -79,6 +79,7 @@ def test_a_json_patch_follows_its_standard(operations: list[Object], changed: Ob
         {"op": "replace", "path": "/b/c", "value": 1},
         {"op": "add", "path": "/a/5", "value": 1},
         {"op": "add", "path": "/a/0/x", "value": 1},
+        {"op": "jump", "path": "/a"},
     ],
 )
 def test_a_json_patch_that_does_not_apply_is_invalid(operation: Object) -> None:
@@ -88,7 +89,7 @@ def test_a_json_patch_that_does_not_apply_is_invalid(operation: Object) -> None:
     assert (refused.value.status, refused.value.reason) == (422, "Invalid")
 
 
-@pytest.mark.parametrize("operations", [{"op": "add"}, [{"op": "add"}], [{"op": "jump", "path": "/a"}], ["add"]])
+@pytest.mark.parametrize("operations", [{"op": "add"}, [{"op": "add"}], ["add"]])
 def test_what_is_no_json_patch_is_a_bad_request(operations: Any) -> None:
     with pytest.raises(ApiError, match="error decoding patch") as refused:
         json_patch({}, operations)
@@ -158,7 +159,7 @@ def test_conditions_are_merged_by_type() -> None:
     condition("Ready", "True")
 
     conditions = store.get(PODS, "default", "p").object["status"]["conditions"]
-    assert [(one["type"], one["status"]) for one in conditions] == [("Ready", "True"), ("Initialized", "True")]
+    assert {one["type"]: one["status"] for one in conditions} == {"Ready": "True", "Initialized": "True"}
 
 
 def test_custom_objects_take_no_strategic_patch() -> None:
@@ -185,9 +186,8 @@ def test_the_name_of_an_object_cannot_be_patched() -> None:
     store.create(CONFIGMAPS, "default", configmap())
     operation = {"op": "replace", "path": "/metadata/name", "value": "d"}
 
-    store.patch(CONFIGMAPS, "default", "c", [operation], content_type=JSON_PATCH)
-
-    assert store.get(CONFIGMAPS, "default", "c").object["metadata"]["name"] == "c"
+    with pytest.raises(ApiError, match="does not match the name on the URL"):
+        store.patch(CONFIGMAPS, "default", "c", [operation], content_type=JSON_PATCH)
 
 
 def test_apply_creates_and_then_changes() -> None:

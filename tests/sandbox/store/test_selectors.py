@@ -50,7 +50,7 @@ def test_an_object_without_labels_matches_what_asks_for_none() -> None:
     ("selector", "complaint"),
     [
         ("a in b", "found 'b' expected: '\\('"),
-        ("a=b=c", "found '=' expected: ','"),
+        ("a=b=c", "found '=', expected: ','"),
         ("a in (b", "expected: '\\)'"),
         (",", "expected: identifier"),
         ("a>x", "the value must be an integer"),

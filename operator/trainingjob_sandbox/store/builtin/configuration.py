@@ -40,6 +40,8 @@ def _data_causes(found: Object) -> Iterator[Cause]:
             size += len(value.encode())
             if complaint := config_key_complaint(key):
                 yield invalid_value(f"{field}[{key}]", key, complaint)
+    for key in (found.get("data") or {}).keys() & (found.get("binaryData") or {}).keys():
+        yield invalid_value(f"data[{key}]", key, "duplicate of key present in binaryData")
     if size > LARGEST:
         yield too_long("", LARGEST)
 

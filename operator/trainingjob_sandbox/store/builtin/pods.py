@@ -42,6 +42,13 @@ _CONTAINER_DEFAULTS: Mapping[str, Any] = {
     "terminationMessagePath": "/dev/termination-log",
     "terminationMessagePolicy": "File",
 }
+_PROBE_DEFAULTS: Mapping[str, Any] = {
+    "timeoutSeconds": 1,
+    "periodSeconds": 10,
+    "successThreshold": 1,
+    "failureThreshold": 3,
+}
+_PROBES = ("readinessProbe", "livenessProbe", "startupProbe")
 _IMMUTABLE = (
     "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
@@ -55,17 +62,32 @@ def default(pod: Object) -> None:
     spec = pod.setdefault("spec", {})
     for name, value in _SPEC_DEFAULTS.items():
         spec.setdefault(name, value)
+    if spec["terminationGracePeriodSeconds"] < 0:
+        spec["terminationGracePeriodSeconds"] = 1
     spec.setdefault("securityContext", {})
     for container in _containers(spec):
-        for name, value in _CONTAINER_DEFAULTS.items():
-            container.setdefault(name, value)
-        container.setdefault("resources", {})
-        container.setdefault("imagePullPolicy", _pull_policy(str(container.get("image", ""))))
-        for port in container.get("ports") or ():
-            port.setdefault("protocol", "TCP")
+        _default_container(container)
     if pod["metadata"].get("resourceVersion") is None:
         pod["metadata"].setdefault("generation", 1)
         pod["status"] = {"phase": "Pending", "qosClass": _quality(spec)}
+
+
+def _default_container(container: Any) -> None:
+    for name, value in _CONTAINER_DEFAULTS.items():
+        container.setdefault(name, value)
+    resources = container.setdefault("resources", {})
+    if limits := resources.get("limits"):
+        # What is limited is also asked for.
+        resources["requests"] = {**limits, **(resources.get("requests") or {})}
+    container.setdefault("imagePullPolicy", _pull_policy(str(container.get("image", ""))))
+    for port in container.get("ports") or ():
+        port.setdefault("protocol", "TCP")
+    for probe in filter(None, map(container.get, _PROBES)):
+        for name, value in _PROBE_DEFAULTS.items():
+            probe.setdefault(name, value)
+    for variable in container.get("env") or ():
+        if field := (variable.get("valueFrom") or {}).get("fieldRef"):
+            field.setdefault("apiVersion", "v1")
 
 
 def validate(new: Object, old: Object | None) -> list[Cause]:

@@ -38,7 +38,8 @@ def default_namespace(namespace: Object) -> None:
 
 def terminating(namespace: Object) -> Object:
     """A namespace that is marked for deletion says so, and lets nothing new in."""
-    return namespace | {"status": {"phase": "Terminating"}}
+    meta = {name: value for name, value in namespace["metadata"].items() if name != "deletionGracePeriodSeconds"}
+    return namespace | {"metadata": meta, "status": {"phase": "Terminating"}}
 
 
 def validate_event(new: Object, _: Object | None) -> list[Cause]:
@@ -83,3 +84,6 @@ def validate_lease(new: Object, _: Object | None) -> list[Cause]:
 def default_policy(policy: Object) -> None:
     spec = policy.setdefault("spec", {})
     spec.setdefault("policyTypes", ["Ingress", "Egress"] if spec.get("egress") else ["Ingress"])
+    for rule in (*(spec.get("ingress") or ()), *(spec.get("egress") or ())):
+        for port in rule.get("ports") or ():
+            port.setdefault("protocol", "TCP")

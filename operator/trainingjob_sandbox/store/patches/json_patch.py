@@ -9,6 +9,8 @@ from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.store.errors import bad_request
 from trainingjob_sandbox.store.record import own_copy
 
+REJECTED = "the server rejected our request due to an error in our request"
+
 
 class _MissingError(Exception):
     """A pointer leads nowhere."""
@@ -17,15 +19,21 @@ class _MissingError(Exception):
 def json_patch(target: Any, operations: Any) -> Any:
     """The patched document. Raises BadRequest for what is no patch, 422 Invalid where one does not apply."""
     if not isinstance(operations, list):
-        raise bad_request("error decoding patch: a JSON patch is a list of operations")
+        into = "Go value of type []handlers.jsonPatchOp"
+        raise bad_request(f"error decoding patch: json: cannot unmarshal {go_word(operations)} into {into}")
     root = {"": own_copy(target)}
     for operation in operations:
         try:
             _apply(root, operation)
         except _MissingError as missing:
-            message = f"the server rejected our request due to an error in our request: {missing}"
-            raise ApiError(422, "Invalid", message) from missing
+            raise ApiError(422, "Invalid", REJECTED) from missing
     return root[""]
+
+
+def go_word(value: Any) -> str:
+    """What an API server calls the type of a JSON value."""
+    words = {dict: "object", list: "array", str: "string", bool: "bool", int: "number", float: "number"}
+    return words.get(type(value), "null")
 
 
 def _apply(root: dict[str, Any], operation: Any) -> None:
@@ -48,7 +56,7 @@ def _apply(root: dict[str, Any], operation: Any) -> None:
             if _get(root, path) != operation.get("value"):
                 raise _MissingError(f"testing value {path} failed")
         case other:
-            raise bad_request(f"error decoding patch: unknown operation {other!r}")
+            raise _MissingError(f"there is no operation {other!r}")
 
 
 def _steps(path: str) -> list[str]:

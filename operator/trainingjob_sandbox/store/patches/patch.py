@@ -8,10 +8,10 @@ from trainingjob_sandbox.store.errors import bad_request, unsupported_media_type
 from trainingjob_sandbox.store.kinds import Kind
 from trainingjob_sandbox.store.metadata import timestamp
 from trainingjob_sandbox.store.patches.apply import apply_patch
-from trainingjob_sandbox.store.patches.json_patch import json_patch
+from trainingjob_sandbox.store.patches.json_patch import go_word, json_patch
 from trainingjob_sandbox.store.patches.merge import merge_patch
 from trainingjob_sandbox.store.patches.strategic import strategic_merge
-from trainingjob_sandbox.store.writes import check_manager, check_type
+from trainingjob_sandbox.store.writes import check_applied, check_manager
 
 STRATEGIC_PATCH = "application/strategic-merge-patch+json"
 
@@ -24,10 +24,11 @@ def patched(
         changed: Object = json_patch(old, body)
         return changed
     if not isinstance(body, dict):
-        raise bad_request("error decoding patch: json: cannot unmarshal into Go value of type map[string]interface {}")
+        into = "Go value of type map[string]interface {}"
+        raise bad_request(f"error decoding patch: json: cannot unmarshal {go_word(body)} into {into}")
     if content_type == APPLY_PATCH:
         check_manager(manager)
-        check_type(kind, body)
+        check_applied(kind, body)
         moment = timestamp(now)
         return apply_patch(old, body, kind.shape, manager=manager, subresource=subresource, force=force, now=moment)
     merged: Object

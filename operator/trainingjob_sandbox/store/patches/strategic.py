@@ -57,7 +57,24 @@ def _merge_list(target: list[Any], patch: list[Any], shape: Shape, order: list[A
     merged = list(target)
     for item in patch:
         _merge_item(merged, item, shape)
-    return _ordered(merged, order, shape.merge_key)
+    if order:
+        return _ordered(merged, order, shape.merge_key)
+    return _patch_first(merged, target, patch, shape.merge_key)
+
+
+def _patch_first(merged: list[Any], target: list[Any], patch: list[Any], key: str) -> list[Any]:
+    """As an API server orders a list: the patch's items in their order, before any that they did not stand behind."""
+    before = {item.get(key): at for at, item in enumerate(target)}
+    stated = {item.get(key): at for at, item in enumerate(patch)}
+    theirs = sorted((item for item in merged if item.get(key) in stated), key=lambda item: stated[item.get(key)])
+    others = [item for item in merged if item.get(key) not in stated]
+    found: list[Any] = []
+    for item in theirs:
+        place = before.get(item.get(key), -1)
+        while others and before[others[0].get(key)] < place:
+            found.append(others.pop(0))
+        found.append(item)
+    return found + others
 
 
 def _merge_item(merged: list[Any], item: dict[str, Any], shape: Shape) -> None:
