@@ -1,98 +1,75 @@
-"""Packed datasets and how samples are dealt out."""
+"""Datasets on a claim: what is read is what was written, and a wrong folder is told what it lacks."""
 
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from trainingjob_trainer.data.packed import divide_batch
-from trainingjob_trainer.data.packed_format import DESCRIPTION, is_intact, read_description, read_split
-from trainingjob_trainer.data.sampler import EvalSampler, Share, TrainSampler
+from trainingjob_trainer.data.description import DESCRIPTION, damaged, parse, read_description
+from trainingjob_trainer.data.packed import PackedImages, read_split
 from trainingjob_trainer.errors import ConfigurationError
 from trainingjob_trainer.prepare import prepare
 
 
-def global_batches(samples: int, world_size: int, local: int, epoch: int, done: int = 0) -> list[list[int]]:
-    """The batches of an epoch as all ranks see them together."""
-    ranks = []
-    for rank in range(world_size):
-        sampler = TrainSampler(samples, Share(rank, world_size, local), seed=7, resume=(epoch, done))
-        ranks.append(list(sampler))
-    steps = range(len(ranks[0]) // local)
-    return [[i for rank in ranks for i in rank[step * local : (step + 1) * local]] for step in steps]
-
-
-@given(st.integers(12, 200), st.sampled_from([1, 2, 3, 4, 6, 12]), st.integers(0, 5))
-def test_the_batches_are_the_same_for_any_number_of_processes(samples: int, world_size: int, epoch: int) -> None:
-    batches = global_batches(samples, world_size, 12 // world_size, epoch)
-    assert batches == global_batches(samples, 1, 12, epoch)
-    seen = [index for batch in batches for index in batch]
-    assert len(seen) == len(set(seen)) == samples // 12 * 12
-
-
-@given(st.integers(12, 200), st.sampled_from([1, 2, 4]), st.data())
-def test_a_resumed_epoch_repeats_and_skips_nothing(samples: int, world_size: int, data: st.DataObject) -> None:
-    whole = global_batches(samples, world_size, 12 // world_size, epoch=3)
-    done = data.draw(st.integers(0, len(whole)))
-    assert global_batches(samples, world_size, 12 // world_size, epoch=3, done=done) == whole[done:]
-
-
-def test_the_epoch_after_a_resumed_one_is_whole() -> None:
-    sampler = TrainSampler(40, Share(0, 1, 4), seed=0, resume=(2, 7))
-    assert len(list(sampler)) == 12
-    sampler.set_epoch(3)
-    assert len(list(sampler)) == len(sampler) == 40
-
-
-@given(st.integers(0, 50), st.integers(1, 7))
-def test_every_held_out_sample_is_seen_once(samples: int, world_size: int) -> None:
-    seen = [index for rank in range(world_size) for index in EvalSampler(samples, Share(rank, world_size, 8))]
-    assert sorted(seen) == list(range(samples))
-
-
-def test_a_batch_that_cannot_be_shared_out_evenly_is_refused_with_one_that_can() -> None:
-    assert divide_batch(64, 4) == 16
-    with pytest.raises(ConfigurationError, match=r"data.batch_size is 63.*use a multiple of 2, for example 64"):
-        divide_batch(63, 2)
-
-
-def test_preparing_again_verifies_and_leaves_alone(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.stat().st_mtime_ns for path in digits.rglob("*.*")}
-    assert prepare(["digits", str(digits)]) == 0
-    assert {path: path.stat().st_mtime_ns for path in digits.rglob("*.*")} == before
-    assert "checksums verified" in capsys.readouterr().err
-
-
-def test_a_damaged_dataset_is_written_anew(tmp_path: Path, digits: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    prepare(["digits", str(tmp_path)])
-    (tmp_path / "train" / "images.npy").write_bytes(b"damaged")
-    prepare(["digits", str(tmp_path)])
-    assert "damaged" in capsys.readouterr().err
-    assert is_intact(tmp_path, read_description(tmp_path))
-    # The same seed gives the same bytes, so all machines hold the same split.
-    assert (tmp_path / DESCRIPTION).read_bytes() == (digits / DESCRIPTION).read_bytes()
-
-
-def test_a_folder_with_other_files_is_not_touched(tmp_path: Path) -> None:
-    (tmp_path / "thesis.tex").write_text("years of work")
-    with pytest.raises(ConfigurationError, match="holds other files"):
-        prepare(["digits", str(tmp_path)])
-    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
-
-
 def test_the_splits_are_real_images_and_share_none(digits: Path) -> None:
-    description = read_description(digits)
+    description = read_description(digits, "images")
     train, val = (read_split(digits, split, description) for split in ("train", "val"))
     assert (train.images.shape, val.images.shape) == ((1438, 1, 8, 8), (359, 1, 8, 8))
     assert isinstance(train.images, np.memmap)
-    assert train.images.max() == description.maximum == 16
+    assert train.images.max() == description.about["maximum"] == 16
     assert sorted(set(train.labels.tolist())) == list(range(10))
 
 
-def test_a_dataset_of_another_format_is_refused(tmp_path: Path) -> None:
-    (tmp_path / DESCRIPTION).write_text('{"format": "other"}')
-    with pytest.raises(ConfigurationError, match=re.escape(f"{tmp_path}: its {DESCRIPTION} is not of the format")):
-        read_description(tmp_path)
+def test_a_batch_is_cut_out_at_once_whatever_the_epoch_of_its_draws(digits: Path) -> None:
+    split = PackedImages(str(digits)).split("val")
+    images, labels = split.__getitems__([3, 359 + 5, 2 * 359 + 3])
+    assert images.shape == (3, 1, 8, 8)
+    assert images[0].equal(images[2])
+    assert labels[0] == labels[2]
+    assert not images[0].equal(images[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ('{"format": "other"}', "is not of the format"),
+        ("{", "is not of the format"),
+        ("[]", "is not of the format"),
+        (None, f"has no {DESCRIPTION}"),
+    ],
+)
+def test_a_folder_that_is_no_dataset_is_told_so(tmp_path: Path, content: str | None, told: str) -> None:
+    if content is not None:
+        (tmp_path / DESCRIPTION).write_text(content)
+    with pytest.raises(ConfigurationError, match=told):
+        read_description(tmp_path, "images")
+
+
+def test_a_dataset_of_another_kind_is_refused_by_name(digits: Path) -> None:
+    with pytest.raises(ConfigurationError, match=re.escape(f"{digits} holds images (digits), not tokens")):
+        read_description(digits, "tokens")
+
+
+def test_a_truncated_file_is_found_before_training(tmp_path: Path) -> None:
+    prepare(["digits", str(tmp_path)])
+    with (tmp_path / "train" / "images.npy").open("r+b") as file:
+        file.truncate(1000)
+    with pytest.raises(ConfigurationError, match=r"train/images.npy is 1000 bytes long instead of 92160"):
+        PackedImages(str(tmp_path)).check(1)
+
+
+def test_every_process_needs_a_held_out_sample(digits: Path) -> None:
+    with pytest.raises(ConfigurationError, match="has 359 held-out images for 720 processes"):
+        PackedImages(str(digits), batch_size=720).check(720)
+
+
+def test_a_flipped_bit_is_found_by_its_checksum(tmp_path: Path) -> None:
+    prepare(["digits", str(tmp_path)])
+    path = tmp_path / "val" / "images.npy"
+    content = bytearray(path.read_bytes())
+    content[-7] ^= 1
+    path.write_bytes(content)
+    description = parse(tmp_path)
+    assert description is not None
+    assert list(damaged(tmp_path, description)) == ["val/images.npy"]

@@ -16,27 +16,33 @@ with without_scipy_signal():
 import torch
 
 from trainingjob_trainer import gang, log
+from trainingjob_trainer.atomic_file import remove_drafts
 from trainingjob_trainer.callbacks import (
     EpochLine,
-    LastCheckpoint,
     ResumedLoader,
-    StopOnSigterm,
     without_lightnings_sigterm,
 )
-from trainingjob_trainer.checkpoint import FOLDER, LAST, AtomicCheckpointIO
+from trainingjob_trainer.checkpoint import FOLDER, AtomicCheckpointIO
 from trainingjob_trainer.cluster import GangEnvironment
+from trainingjob_trainer.data import fingerprint
+from trainingjob_trainer.data.image_folder import ImageFolder
 from trainingjob_trainer.data.packed import PackedImages
+from trainingjob_trainer.data.table import Table
+from trainingjob_trainer.data.tokens import Tokens
 from trainingjob_trainer.environment import Environment
 from trainingjob_trainer.loop import make_lean
+from trainingjob_trainer.models.gpt import GPT
 from trainingjob_trainer.models.image_classifier import ImageClassifier
+from trainingjob_trainer.models.regressor import Regressor
 from trainingjob_trainer.ownership import claim, owner_of
 from trainingjob_trainer.parser import Parser
 from trainingjob_trainer.preemption import Preemption
 from trainingjob_trainer.progress import held_out, metric_text
 from trainingjob_trainer.resume import ResumePoint, agree, find_resume_point
+from trainingjob_trainer.saving import SaveAndStop, Saving
 
 # Known by their short names in a configuration, as every class that has been imported.
-BUILT_IN = (ImageClassifier, PackedImages)
+BUILT_IN = (ImageClassifier, GPT, Regressor, PackedImages, ImageFolder, Tokens, Table)
 
 
 def train(environment: Environment, preemption: Preemption) -> None:
@@ -73,6 +79,7 @@ class TrainerCLI(LightningCLI):
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_class_arguments(gang.ProcessGroup, "process_group")
+        parser.add_class_arguments(Saving, "checkpoint")
 
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Lightning's trainer, with our checkpoints, our gang and our way to stop."""
@@ -90,6 +97,9 @@ class TrainerCLI(LightningCLI):
             check(self.environment.world_size)
         settings = self._get(self.config_init, "process_group")
         self.store = gang.form(self.environment, settings, self.accelerator)
+        dataset = getattr(self.datamodule, "fingerprint", None)
+        if dataset is not None:
+            fingerprint.compare(self.store, self.environment, dataset())
 
     before_validate = before_test = before_predict = before_fit
 
@@ -126,6 +136,7 @@ class TrainerCLI(LightningCLI):
         point = None
         if self.environment.rank == 0:
             moved = claim(self.folder, owner_of(self.environment))
+            remove_drafts(self.folder)
             if moved is not None:
                 log.say(f"starting anew: the checkpoints of an earlier job were kept in {moved}")
             point = find_resume_point(self.folder)
@@ -148,11 +159,10 @@ class TrainerCLI(LightningCLI):
     def _additions(self) -> dict[str, Any]:
         """The trainer's arguments that are objects of ours, beside those of the configuration."""
         given = self._get(self.config_init, "trainer")
-        path = self.folder / LAST if self.folder else None
-        mine: list[pl.Callback] = [EpochLine(), ResumedLoader(), StopOnSigterm(self.preemption, path)]
-        if path is not None and given.enable_checkpointing is not False:
-            mine.append(LastCheckpoint(path))
-        io = AtomicCheckpointIO(self.folder, owner_of(self.environment))
+        folder = self.folder if given.enable_checkpointing is not False else None
+        saving = self._get(self.config_init, "checkpoint")
+        io = AtomicCheckpointIO(self.folder, owner_of(self.environment), saving.keep)
+        mine: list[pl.Callback] = [EpochLine(), ResumedLoader(), SaveAndStop(folder, saving, self.preemption, io)]
         return {
             "plugins": [*_as_list(given.plugins), GangEnvironment(self.environment), io],
             "callbacks": [*_as_list(given.callbacks), *mine],

@@ -4,6 +4,7 @@ Reads a mapping once and gives a frozen value; nobody else in the trainer looks 
 operator every value has a default that means "one process on this machine".
 """
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ class Environment:
     main_port: int
     data_dir: Path
     output_dir: Path | None
+    cpus: int
 
     @property
     def rank(self) -> int:
@@ -57,6 +59,7 @@ def read_environment(env: Mapping[str, str]) -> Environment:
         main_port=_number(env, "MASTER_PORT", DEFAULT_PORT),
         data_dir=Path(env.get("TRAININGJOB_DATA_DIR", "/data")),
         output_dir=Path(output) if output else None,
+        cpus=_cpus(env, devices),
     )
 
 
@@ -68,6 +71,12 @@ def process_variables(environment: Environment) -> dict[str, str]:
         "WORLD_SIZE": str(environment.world_size),
         "LOCAL_WORLD_SIZE": str(environment.devices),
     }
+
+
+def _cpus(env: Mapping[str, str], devices: int) -> int:
+    """CPUs of this process: the operator's division of the pod's limit, else an even share of the machine."""
+    machine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, _number(env, "OMP_NUM_THREADS", machine // devices))
 
 
 def _positive(env: Mapping[str, str], *names: str) -> int:

@@ -67,8 +67,8 @@ def _wrong_argument(match: re.Match[str], field: str, known: Sequence[str]) -> s
 def _unknown_class(match: re.Match[str], field: str, known: Sequence[str]) -> str:
     return (
         f"{field} names the class {match['name']}, which is not known: give one that comes with the trainer "
-        "(ImageClassifier, PackedImages) or a full name such as my_module.MyModel, with spec.files or the image "
-        "holding my_module."
+        "(ImageClassifier, GPT, Regressor; PackedImages, ImageFolder, Tokens, Table) or a full name such as "
+        "my_module.MyModel, with spec.files or the image holding my_module."
     )
 
 
