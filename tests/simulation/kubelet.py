@@ -110,7 +110,14 @@ class Kubelet:
             return
         if not has_stopped(pod) and self._random.random() < 0.5:
             self.end(name, 143, DISRUPTED)
-        self._store.delete(PODS, NAMESPACE, name, DeleteOptions(grace_seconds=0))
+            # The object stays until the pod's volumes are unmounted.
+            self._loop.call_later(self._random.choice((0.0, 1.0, 20.0)), self._gone, name, uid)
+        else:
+            self._gone(name, uid)
+
+    def _gone(self, name: str, uid: str) -> None:
+        if self.pod(name, uid) is not None:
+            self._store.delete(PODS, NAMESPACE, name, DeleteOptions(grace_seconds=0))
 
     def end(self, name: str, code: int, fate: str, reason: str = "") -> None:
         """The training container exits; what a watch shows first is the container, a moment later the phase."""

@@ -2,8 +2,8 @@
 
 S1 never two gangs, S2 restarts are counted exactly, S3 only condemned pods are deleted, S4 nobody joins a committed
 gang, S5 an end is an end, S6 no restart without a cause, S7 nothing of somebody else is written, S8 a suspended job
-stays so, S9 children come before pods, S10 a status is written only if it says something new, S11 pods do not come before
-their time. Looks at the store only, never into the operator.
+stays so, S9 children come before pods, S10 a status is written only if it says something new, S11 pods
+do not come before their time. Looks at the store only, never into the operator.
 """
 
 import hashlib

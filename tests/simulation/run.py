@@ -5,14 +5,17 @@ import logging
 import random
 from collections import Counter
 from dataclasses import dataclass
+from typing import Any
 
 from simulation.ending import check_script, check_settled
 from simulation.kubelet import FINISHED, has_stopped, owner_of
 from simulation.schedule import Schedule
+from simulation.twin import difference, has_twin, remains, undisturbed
 from simulation.world import World
 from support.virtual_time import run_virtually
 from trainingjob_operator.api.status import State
 
+Object = dict[str, Any]
 SETTLE, IDLE = 2400.0, 600.0
 """Virtual seconds: for the longest back-off after the largest clock jump, and for seeing that nothing happens."""
 
@@ -31,6 +34,7 @@ class Outcome:
     events: Counter[str]
     settled: float
     end: str
+    remains: Object
 
 
 class Surprises(logging.Handler):
@@ -46,7 +50,17 @@ class Surprises(logging.Handler):
 
 
 def told(schedule: Schedule) -> Outcome:
-    """Carry out one schedule."""
+    """Carry out one schedule, and its twin if it is one of those that are compared with theirs."""
+    outcome = _told(schedule)
+    if has_twin(schedule) and not outcome.violations:
+        twin = _told(undisturbed(schedule))
+        if found := difference(schedule, outcome.remains, twin.remains):
+            outcome.violations.append(f"T: it ended otherwise than undisturbed; {found}")
+        outcome.events["compared with its twin"] += 1
+    return outcome
+
+
+def _told(schedule: Schedule) -> Outcome:
     random.seed(schedule.seed)
     logger = logging.getLogger("trainingjob_operator")
     surprises = Surprises()
@@ -91,6 +105,7 @@ async def _lived(schedule: Schedule, surprises: Surprises) -> Outcome:
         world.events,
         settled,
         ((world.job() or {}).get("status") or {}).get("state", "deleted"),
+        remains(world) if schedule.script is not None else {},
     )
 
 

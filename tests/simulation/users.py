@@ -194,7 +194,8 @@ class Users:
         """
         schedule = self._world.schedule
         if value < LONGEST:
-            return 5.0 if value < 1 else value * 6
+            # Just short of being lost, or long enough for it.
+            return schedule.shape.patience * 0.8 if value < 1 else value * 6
         job_goes = schedule.shape.time_to_live or any(event.kind.endswith("job") for event in schedule.events)
         return value * 6 if job_goes else math.inf
 
