@@ -125,18 +125,19 @@ class ClaimData(LightningDataModule, ABC):
         return position(self.trainer, self._anchor, self.batch_size)
 
     def _enter(self, samples: int, share: Share) -> None:
-        """Take up the restored position; Lightning's count must leave exactly the batches that are left."""
+        """Take up the restored position."""
         assert self.trainer is not None
+        whole = samples // share.global_batch_size
         start = self._restored or self.position()
-        left = start.batches_left(samples, share.global_batch_size)
-        if left == 0:
-            start, left = Position(start.epoch + 1), samples // share.global_batch_size
-        done = samples // share.global_batch_size - left
-        batches, epochs = _progress(self.trainer)
-        if done != batches.processed and epochs.started == start.epoch + 1:
-            # Another batch size than before: as many batches count as done as leave those that are left.
-            batches.ready = batches.started = batches.processed = batches.completed = done
+        if start.batches_left(samples, share.global_batch_size) == 0:
+            start = Position(start.epoch + 1)
+        done = whole - start.batches_left(samples, share.global_batch_size)
         self._anchor = Anchor(start, done)
+        batches, epochs = _progress(self.trainer)
+        if start.samples and epochs.processed == start.epoch:
+            _count(batches, done)
+        elif not start.samples and batches.processed and epochs.processed in (start.epoch, start.epoch - 1):
+            _count(batches, whole)  # they are those of the epoch before, which has just ended
 
     def _share(self) -> Share:
         assert self.trainer is not None
@@ -165,9 +166,10 @@ class ClaimData(LightningDataModule, ABC):
 def position(trainer: Trainer, anchor: Anchor, batch_size: int) -> Position:
     """What the trainer has trained on; a finished epoch is the start of the next one."""
     batches, epochs = _progress(trainer)
-    epoch = max(0, epochs.started - 1)
+    epoch = epochs.processed
     if batches.processed and batches.processed >= trainer.num_training_batches:
-        return Position(epoch + 1)
+        # The last batch is done; the epoch counts as processed a little later, and as completed later still.
+        return Position(epoch + 1 if epochs.completed == epoch else epoch)
     start = anchor if epoch == anchor.position.epoch else Anchor(Position(epoch))
     return Position(epoch, start.position.samples + (batches.processed - start.batches) * batch_size)
 
@@ -179,6 +181,18 @@ def _progress(trainer: Trainer) -> tuple[_ProcessedTracker, _ProcessedTracker]:
     assert isinstance(batches, _ProcessedTracker)
     assert isinstance(epochs, _ProcessedTracker)
     return batches, epochs
+
+
+def _count(batches: _ProcessedTracker, processed: int) -> None:
+    """Make Lightning count batches of this run's size: after as many as leave those that are left it ends the epoch.
+
+    The differences of the counts stay: from them it knows where in a step it was interrupted.
+    """
+    by = processed - batches.processed
+    batches.ready += by
+    batches.started += by
+    batches.processed += by
+    batches.completed += by
 
 
 def divide_batch(batch_size: int, world_size: int) -> int:
