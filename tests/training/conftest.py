@@ -20,6 +20,14 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def digit_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same images as PNG files, train/CLASS/*.png and val/CLASS/*.png."""
+    folder = tmp_path_factory.mktemp("claims") / "files"
+    prepare(["digits", "--png", str(folder)])
+    return folder
+
+
+@pytest.fixture(scope="session")
 def volumes(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Callable[[], Volumes]:
     """New, empty mounts for a job."""
 

@@ -62,7 +62,7 @@ def pack(folder: Path, work: Work, ledger: Ledger | None, advance: Callable[[int
     if ledger is None:
         # Before any other file, so that whatever is found later is known to be ours.
         ledger = Ledger(work.made_from())
-        _replace(folder / LEDGER, json.dumps(asdict(ledger)))
+        _write_ledger(folder, ledger)
     # While files change, the folder must not pass for a dataset.
     (folder / DESCRIPTION).unlink(missing_ok=True)
     advance(ledger.units)
@@ -129,6 +129,10 @@ def _append(files: Mapping[str, BinaryIO], ledger: Ledger, content: Mapping[str,
 def _commit(folder: Path, files: Mapping[str, BinaryIO], ledger: Ledger) -> None:
     for file in files.values():
         _flush(file)
+    _write_ledger(folder, ledger)
+
+
+def _write_ledger(folder: Path, ledger: Ledger) -> None:
     _replace(folder / LEDGER, json.dumps(asdict(ledger)))
 
 
@@ -141,7 +145,7 @@ def _description(folder: Path, work: Work, ledger: Ledger) -> Description:
     """Read back what was written, and compare it with what was meant. Raises ConfigurationError."""
     for name, (_, crc) in ledger.files.items():
         if _crc(folder / name) != crc:
-            (folder / LEDGER).unlink()
+            _write_ledger(folder, Ledger(ledger.made_from))  # from the start
             raise ConfigurationError(
                 f"{folder / name} does not hold what was written to it: another program changed it, or the volume is "
                 "faulty; run the same command again to write it anew"
