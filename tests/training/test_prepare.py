@@ -136,11 +136,9 @@ def test_what_is_unfinished_passes_for_no_dataset(tmp_path: Path) -> None:
         read_description(tmp_path, "numbers")
 
 
-def test_only_the_same_sources_and_options_go_on(tmp_path: Path) -> None:
+def test_an_unfinished_dataset_of_another_kind_is_not_undone(tmp_path: Path) -> None:
     assert killed_at(8, tmp_path)
-    with pytest.raises(
-        ConfigurationError, match="an unfinished dataset from other sources or with other options"
-    ):
+    with pytest.raises(ConfigurationError, match="an unfinished dataset of another kind or with other options"):
         prepare(["digits", str(tmp_path)])
 
 

@@ -6,9 +6,10 @@ Never deletes what it has not written itself: a folder with anything else in it 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from trainingjob_trainer.data.description import DESCRIPTION, damaged, parse
 from trainingjob_trainer.errors import ConfigurationError
@@ -16,7 +17,7 @@ from trainingjob_trainer.exit_codes import DONE, USER_ERROR
 from trainingjob_trainer.log import fail
 from trainingjob_trainer.prepare.ledger import LEDGER, Ledger, pack, read_ledger
 from trainingjob_trainer.prepare.progress import progress, tell
-from trainingjob_trainer.prepare.work import Work
+from trainingjob_trainer.prepare.work import SOURCES, Work
 
 LOCK = ".prepare.lock"
 _IGNORED = frozenset({"lost+found", LOCK, f".{LEDGER}.tmp"})
@@ -69,15 +70,24 @@ def _is_there(folder: Path, work: Work) -> bool:
 
 
 def _resumable(folder: Path, work: Work) -> Ledger | None:
+    """Where to go on, None to begin. Raises ConfigurationError rather than to undo somebody's other work."""
     ledger = read_ledger(folder)
-    if ledger is not None and ledger.made_from != work.made_from():
+    if ledger is None:
+        return None
+    if _options(ledger.made_from) != _options(work.made_from()):
         raise ConfigurationError(
-            f"{folder} holds an unfinished dataset from other sources or with other options: finish it with those, "
-            "give another folder, or remove this one"
+            f"{folder} holds an unfinished dataset of another kind or with other options: finish it with those, give "
+            "another folder, or remove this one"
         )
-    if ledger is not None:
-        tell(f"going on after {ledger.units} of {work.total} {work.unit}")
+    if ledger.made_from != work.made_from():
+        tell(f"the sources have changed since {folder} was begun: beginning anew")
+        return None
+    tell(f"going on after {ledger.units} of {work.total} {work.unit}")
     return ledger
+
+
+def _options(made_from: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in made_from.items() if name != SOURCES}
 
 
 def _pack(folder: Path, work: Work, ledger: Ledger | None) -> int:

@@ -13,6 +13,7 @@ from trainingjob_trainer.data.image_classes import find_images
 from trainingjob_trainer.data.image_file import read_image
 from trainingjob_trainer.prepare.arrays import PackedImagesWork
 from trainingjob_trainer.prepare.sources import digest
+from trainingjob_trainer.prepare.work import SOURCES
 
 
 def images(source: Path, size: int, channels: int, held_out: float, seed: int) -> PackedImagesWork:
@@ -25,7 +26,7 @@ def images(source: Path, size: int, channels: int, held_out: float, seed: int) -
     def load(split: str, rows: Sequence[int]) -> NDArray[np.uint8]:
         return np.stack(list(pool.map(lambda row: read_image(source / paths[split][row], size, channels), rows)))
 
-    options: dict[str, Any] = {"size": size, "channels": channels, "held_out": held_out, "seed": seed}
-    options["sources"] = digest(source, [path for split in paths.values() for path in split])
+    options: dict[str, Any] = {"kind": "images", "size": size, "channels": channels, "held_out": held_out, "seed": seed}
+    options[SOURCES] = digest(source, [path for split in paths.values() for path in split])
     labels = {split: files.labels for split, files in found.splits.items()}
     return PackedImagesWork(source.resolve().name, found.classes, 255, (channels, size, size), labels, load, options)

@@ -17,7 +17,7 @@ from trainingjob_trainer.data.table_file import read_arrow, statistics
 from trainingjob_trainer.errors import ConfigurationError
 from trainingjob_trainer.prepare.sources import base, digest, find_files
 from trainingjob_trainer.prepare.table_sources import SUFFIXES, TableSources, choose_columns, schema
-from trainingjob_trainer.prepare.work import Piece
+from trainingjob_trainer.prepare.work import SOURCES, Piece
 
 _END_OF_STREAM = b"\xff\xff\xff\xff\0\0\0\0"  # Arrow columnar format, "IPC streaming format"
 
@@ -82,7 +82,7 @@ def table(source: Path, target: str, features: Sequence[str] | None, held_out: f
     columns = choose_columns(folder / files[0], target, features)
     sources = TableSources(folder, files, columns)
     rows = _rows(sources)
-    options = {"columns": columns, "held_out": held_out, "seed": seed, "sources": digest(folder, files)}
+    options = {"kind": "table", "columns": columns, "held_out": held_out, "seed": seed, SOURCES: digest(folder, files)}
     return TableWork(source.resolve().stem, sources, rows, held_out, seed, options)
 
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from trainingjob_trainer.errors import ConfigurationError
 from trainingjob_trainer.prepare.sources import base, digest, find_files
-from trainingjob_trainer.prepare.work import Piece
+from trainingjob_trainer.prepare.work import SOURCES, Piece
 
 TOKENS_PER_PIECE = 2**20
 BYTES = 256
@@ -125,7 +125,7 @@ def tokens(source: Path, suffixes: list[str], held_out: float, vocabulary: int |
     files = {name: _length(folder / name) for name in names}
     if not any(files.values()):
         raise ConfigurationError(f"{source}: every file is empty")
-    options = {"held_out": held_out, "vocabulary": vocabulary, "sources": digest(folder, names)}
+    options = {"kind": "tokens", "held_out": held_out, "vocabulary": vocabulary, SOURCES: digest(folder, names)}
     size = vocabulary if numbers and vocabulary else BYTES + 1
     return TokensWork(folder, source.resolve().name, files, size, None if numbers else BYTES, held_out, options)
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+SOURCES = "sources"  # under this name `made_from` holds the digest of the sources; the others are options
+
 
 @dataclass(frozen=True, slots=True)
 class Piece:
@@ -38,7 +40,7 @@ class Work(Protocol):
         ...
 
     def made_from(self) -> dict[str, Any]:
-        """Options and digest of the sources: an interrupted run is continued only where these are equal."""
+        """The kind, its options, and the digest of the sources: a run is continued only where these are equal."""
         ...
 
     def opening(self) -> Mapping[str, bytes]:
