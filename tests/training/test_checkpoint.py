@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 import torch
 
-from trainingjob_trainer.checkpoint import LAST, PREVIOUS, AtomicCheckpointIO
+from trainingjob_trainer.checkpoint import AtomicCheckpointIO
 from trainingjob_trainer.errors import SupersededError
 from trainingjob_trainer.ownership import Owner, claim, read_owner
 from trainingjob_trainer.resume import find_resume_point
+from trainingjob_trainer.retention import BEST, name_of, newest_first, superfluous
 
 JOB = Owner("digits", "uid-1", 1)
 
@@ -20,17 +21,47 @@ def checkpoint(step: int) -> dict[str, Any]:
     return {"global_step": step, "loops": {"fit_loop": progress}, "state_dict": {"w": torch.arange(1000.0)}}
 
 
+def write(folder: Path, step: int, owner: Owner = JOB, **options: Any) -> Path:
+    """Save one checkpoint and wait until it is written."""
+    io = AtomicCheckpointIO(folder, owner)
+    io.save_checkpoint(checkpoint(step), folder / name_of(step), options)
+    io.teardown()
+    return folder / name_of(step)
+
+
 def saved(folder: Path, *steps: int) -> Path:
+    """A folder with these checkpoints; the path of the last one."""
     claim(folder, JOB)
-    for step in steps:
-        AtomicCheckpointIO(folder, JOB).save_checkpoint(checkpoint(step), folder / LAST)
-    return folder / LAST
+    return [write(folder, step) for step in steps][-1]
 
 
-def test_the_checkpoint_before_the_last_is_kept(tmp_path: Path) -> None:
+def found_step(folder: Path) -> int | None:
+    point = find_resume_point(folder)
+    return point.step if point else None
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir() if path.name != "owner.json")
+
+
+def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     saved(tmp_path, 10, 20, 30)
-    assert torch.load(tmp_path / LAST)["global_step"] == 30
-    assert torch.load(tmp_path / PREVIOUS)["global_step"] == 20
+    assert names(tmp_path) == [name_of(20), name_of(30)]
+    assert torch.load(tmp_path / name_of(30))["global_step"] == 30
+
+
+def test_the_best_checkpoint_stays_under_its_own_name(tmp_path: Path) -> None:
+    claim(tmp_path, JOB)
+    write(tmp_path, 10, best=True)
+    saved(tmp_path, 20, 30)
+    assert names(tmp_path) == [BEST, name_of(20), name_of(30)]
+    assert torch.load(tmp_path / BEST)["global_step"] == 10
+
+
+def test_only_older_checkpoints_of_ours_are_superfluous() -> None:
+    files = [name_of(step) for step in (5, 10, 20, 100_000_000)] + ["epoch=1.ckpt", BEST, ".step-00000001.ckpt.7.tmp"]
+    assert superfluous(files, name_of(20), keep=2) == [name_of(5)]
+    assert newest_first(files)[0] == name_of(100_000_000)
 
 
 def test_the_newest_valid_checkpoint_is_found(tmp_path: Path) -> None:
@@ -59,50 +90,32 @@ def test_a_damaged_checkpoint_is_named_and_skipped(
     last.write_bytes(content)
     if damage == "foreign":
         torch.save({"weights": torch.ones(3)}, last)
-    point = find_resume_point(tmp_path)
-    assert point is not None
-    assert point.step == 10
+    assert found_step(tmp_path) == 10
     assert f"{last} is skipped" in capsys.readouterr().err
 
 
-def test_a_write_that_fails_leaves_the_last_checkpoint_as_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    last = saved(tmp_path, 10)
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(torch, "save", full)
-    with pytest.raises(OSError, match="No space"):
-        AtomicCheckpointIO(tmp_path, JOB).save_checkpoint(checkpoint(20), last)
-    point = find_resume_point(tmp_path)
-    assert point is not None
-    assert point.step == 10
-
-
 def test_a_straggler_of_an_older_attempt_writes_no_more(tmp_path: Path) -> None:
-    last = saved(tmp_path, 10)
+    saved(tmp_path, 10)
     claim(tmp_path, Owner("digits", "uid-1", 2))
     with pytest.raises(SupersededError, match="belongs to attempt 2 of job digits"):
-        AtomicCheckpointIO(tmp_path, JOB).save_checkpoint(checkpoint(99), last)
+        write(tmp_path, 99)
     with pytest.raises(SupersededError):
         claim(tmp_path, JOB)
-    assert torch.load(last)["global_step"] == 10
+    assert names(tmp_path) == [name_of(10)]
 
 
 def test_a_newer_attempt_that_starts_during_the_write_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    last = saved(tmp_path, 10)
-    write = torch.save
+    saved(tmp_path, 10)
+    save = torch.save
 
     def slow(*arguments: Any) -> None:
-        write(*arguments)
+        save(*arguments)
         claim(tmp_path, Owner("digits", "uid-1", 2))
 
     monkeypatch.setattr(torch, "save", slow)
     with pytest.raises(SupersededError):
-        AtomicCheckpointIO(tmp_path, JOB).save_checkpoint(checkpoint(99), last)
-    assert torch.load(last)["global_step"] == 10
+        write(tmp_path, 99)
+    assert names(tmp_path) == [name_of(10)]
 
 
 def test_a_namesake_starts_anew_and_loses_nothing_of_the_earlier_job(tmp_path: Path) -> None:
@@ -110,6 +123,6 @@ def test_a_namesake_starts_anew_and_loses_nothing_of_the_earlier_job(tmp_path: P
     saved(folder, 10)
     moved = claim(folder, Owner("digits", "uid-2", 1))
     assert moved == tmp_path / "checkpoints-digits-uid-1"
-    assert torch.load(moved / LAST)["global_step"] == 10
+    assert torch.load(moved / name_of(10))["global_step"] == 10
     assert find_resume_point(folder) is None
     assert read_owner(folder) == Owner("digits", "uid-2", 1)

@@ -45,7 +45,7 @@ def killed(mounts: Volumes) -> Run:
 def preempted(killed: Run, mounts: Volumes) -> Run:
     """Attempt 2: the newest checkpoint is torn; SIGTERM reaches rank 1 only, within the sixth epoch."""
     assert mounts.output is not None
-    last = mounts.output / "checkpoints" / "last.ckpt"
+    last = mounts.output / "checkpoints" / "step-00000088.ckpt"
     last.write_bytes(last.read_bytes()[:-2000])
     return _attempt(2, mounts)
 
@@ -63,8 +63,8 @@ def test_a_killed_rank_is_told_as_a_lost_peer(killed: Run) -> None:
 
 
 def test_a_torn_checkpoint_is_named_and_the_one_before_is_used(preempted: Run) -> None:
-    assert "last.ckpt is skipped" in preempted.errors[0]
-    assert preempted.line("resuming from").endswith("previous.ckpt at epoch 4, step 66")
+    assert "step-00000088.ckpt is skipped" in preempted.errors[0]
+    assert preempted.line("resuming from").endswith("step-00000066.ckpt at epoch 4, step 66")
 
 
 def test_sigterm_at_one_rank_stops_all_after_the_same_step_with_a_checkpoint(preempted: Run, completed: Run) -> None:
@@ -79,7 +79,7 @@ def test_the_interrupted_job_learns_exactly_what_an_undisturbed_one_does(complet
     assert completed.val_acc == two_pods.val_acc
     assert completed.epochs[10] == two_pods.epochs[10]
     assert completed.volumes.output is not None
-    assert inspect(completed.volumes.output / "checkpoints" / "last.ckpt").step == 220
+    assert inspect(completed.volumes.output / "checkpoints" / "step-00000220.ckpt").step == 220
 
 
 def test_sigterm_ends_a_pod_that_waits_for_its_peers(volumes: Callable[[], Volumes]) -> None:

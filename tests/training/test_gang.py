@@ -44,6 +44,6 @@ def test_the_output_holds_the_last_checkpoint_and_the_configuration(two_pods: Ru
     output = two_pods.volumes.output
     assert output is not None
     assert (output / "config.yaml").is_file()
-    assert inspect(output / "checkpoints" / "last.ckpt").step == 220
-    assert inspect(output / "checkpoints" / "previous.ckpt").step == 198
+    assert inspect(output / "checkpoints" / "step-00000220.ckpt").step == 220
+    assert inspect(output / "checkpoints" / "step-00000198.ckpt").step == 198
     assert not list(output.rglob("*.tmp"))

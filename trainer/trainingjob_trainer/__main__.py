@@ -5,14 +5,18 @@ processes that train.
 """
 
 import os
+import signal
 import sys
 import traceback
 
 from trainingjob_trainer import log
 from trainingjob_trainer.environment import Environment, process_variables, read_environment
-from trainingjob_trainer.errors import ConfigurationError, PreemptedError
+from trainingjob_trainer.errors import ConfigurationError, PreemptedError, StorageError, SupersededError
 from trainingjob_trainer.exit_codes import DONE, LOST_PEER, USER_ERROR, exit_code
 from trainingjob_trainer.termination import write_reason
+
+# Errors whose text says it all.
+_SENTENCES = (ConfigurationError, PreemptedError, StorageError, SupersededError)
 
 
 def main() -> int:
@@ -46,7 +50,7 @@ def _train(environment: Environment) -> int:
 def _ended_by(error: BaseException) -> int:
     """Say why the run ended, to the log and to the pod's status."""
     code = exit_code(error)
-    if code == USER_ERROR:
+    if code == USER_ERROR and not isinstance(error, _SENTENCES):
         traceback.print_exception(error)
     text = _sentence(error, code)
     if isinstance(error, PreemptedError):
@@ -60,7 +64,7 @@ def _ended_by(error: BaseException) -> int:
 def _sentence(error: BaseException, code: int) -> str:
     if code == LOST_PEER:
         return f"lost a peer: {_first_line(error)}"
-    if isinstance(error, ConfigurationError | PreemptedError):
+    if isinstance(error, _SENTENCES):
         return str(error)
     return f"{type(error).__name__}: {_first_line(error)}"
 
@@ -71,6 +75,8 @@ def _first_line(error: BaseException) -> str:
 
 def _leave(code: int) -> None:
     """End at once after a failure: threads of a broken process group could hang or abort the interpreter's exit."""
+    # A SIGTERM that comes now is too late to change how the run ended.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     sys.stdout.flush()
     sys.stderr.flush()
     if code == DONE:

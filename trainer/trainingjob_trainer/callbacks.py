@@ -1,20 +1,15 @@
-"""What happens at the trainer's turning points: save, say, stop.
+"""What happens at the trainer's turning points: what is said, and which data comes next.
 
-Lightning callbacks, each a thin shell over a module that decides: checkpoint.py, progress.py, preemption.py, and
-the data modules.
+Lightning callbacks, each a thin shell over a module that decides. Saving and stopping are in saving.py.
 """
 
 import time
-from pathlib import Path
 from typing import Any
 
-import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from trainingjob_trainer import log
-from trainingjob_trainer.errors import PreemptedError
-from trainingjob_trainer.preemption import Preemption, Rhythm
 from trainingjob_trainer.progress import epoch_line, samples_in
 
 
@@ -53,16 +48,6 @@ class EpochLine(Checkpoint):
             self._since = None
 
 
-class LastCheckpoint(Checkpoint):
-    """`last.ckpt` after every epoch. A `Checkpoint`, so that Lightning runs it after all others and adds none."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        trainer.save_checkpoint(self.path)
-
-
 class ResumedLoader(Callback):
     """Asks for the training data again once the checkpoint's progress is known.
 
@@ -73,38 +58,6 @@ class ResumedLoader(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.global_step > 0:
             trainer.fit_loop._combined_loader = None
-
-
-class StopOnSigterm(Callback):
-    """Ends training on all ranks after the same step once any rank has got SIGTERM."""
-
-    def __init__(self, preemption: Preemption, path: Path | None) -> None:
-        self._preemption = preemption
-        self._path = path
-        self._rhythm = Rhythm()
-        self._step = 0
-
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._preemption.take_over()
-        self._preemption.training = True
-
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        self._step += 1
-        if self._rhythm.is_due(self._step) and self._agreed(trainer):
-            if self._path is not None:
-                trainer.save_checkpoint(self._path)
-            raise PreemptedError(trainer.global_step, self._path)
-
-    def _agreed(self, trainer: Trainer) -> bool:
-        """Whether any rank has got the signal; also plans, by the slowest rank, when to ask again."""
-        mine = [float(self._preemption.requested), self._rhythm.seconds_per_step(self._step)]
-        shared = torch.tensor(mine, device=trainer.strategy.root_device, dtype=torch.float64)
-        if trainer.world_size > 1:
-            torch.distributed.all_reduce(shared, op=torch.distributed.ReduceOp.MAX)
-        self._rhythm.advance(self._step, float(shared[1]))
-        return bool(shared[0])
 
 
 def without_lightnings_sigterm(trainer: Trainer) -> None:

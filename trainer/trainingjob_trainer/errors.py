@@ -22,3 +22,7 @@ class PreemptedError(Exception):
 
 class SupersededError(Exception):
     """A newer attempt of the job owns the checkpoints, so this process may not write them any more."""
+
+
+class StorageError(Exception):
+    """A checkpoint could not be written; the text says why, what to do, and which one is still whole."""

@@ -19,13 +19,24 @@ PEER_GRACE = 10.0  # seconds in which the ranks beside a failed one may end by t
 
 def run_local_ranks(command: Sequence[str], devices: int) -> int:
     """Run the command once per local rank; returns the pod's exit code when all have ended."""
-    children = [_start(command, local_rank) for local_rank in range(devices)]
+    children: list[subprocess.Popen[bytes]] = []
+    told: list[int] = []
 
     def pass_on(signum: int, _: FrameType | None) -> None:
+        told.append(signum)
         for child in children:
             child.send_signal(signum)
 
+    # Before the first is started: a signal between two starts would leave processes behind.
     signal.signal(signal.SIGTERM, pass_on)
+    for local_rank in range(devices):
+        if told:
+            break
+        children.append(_start(command, local_rank))
+        if told:
+            children[-1].send_signal(told[-1])
+    if not children:
+        return 128 + told[-1]
     ended: queue.Queue[int] = queue.Queue()
     for child in children:
         threading.Thread(target=lambda child=child: ended.put(child.wait()), daemon=True).start()

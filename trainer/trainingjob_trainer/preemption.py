@@ -1,9 +1,9 @@
 """SIGTERM: all ranks stop after the same step, with a checkpoint, within the grace period.
 
 The signal may reach one rank only, or the ranks at different times. So it only raises a flag; the ranks agree about
-once a second, in the training loop, whether anyone has seen it. Before training there is nothing to save and the
-process ends at once, even if it is blocked in a rendezvous. Lightning's own handling is switched off: with ranks
-that got the signal apart it hung until the timeout, and it ended with exit code 0.
+once a second, in training and in validation (agreement.py), whether anyone has seen it. Before training there is
+nothing to save and the process ends at once, even if it is blocked in a rendezvous. Lightning's own handling is
+switched off: with ranks that got the signal apart it hung until the timeout, and it ended with exit code 0.
 """
 
 import os

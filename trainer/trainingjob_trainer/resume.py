@@ -12,11 +12,22 @@ from typing import Any
 
 import torch
 
-from trainingjob_trainer.checkpoint import LAST, PREVIOUS
 from trainingjob_trainer.gang import Store
 from trainingjob_trainer.log import warn
+from trainingjob_trainer.retention import newest_first
 
 _KEY = "trainingjob/resume"
+_UNREADABLE = (
+    OSError,
+    zipfile.BadZipFile,
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +49,8 @@ def find_resume_point(folder: Path) -> ResumePoint | None:
 
 
 def _valid(folder: Path) -> Iterator[ResumePoint]:
-    for path in (folder / LAST, folder / PREVIOUS):
-        if not path.exists():
-            continue
+    for name in newest_first(path.name for path in folder.glob("*.ckpt")):
+        path = folder / name
         try:
             yield inspect(path)
         except InvalidCheckpointError as error:
@@ -49,9 +59,9 @@ def _valid(folder: Path) -> Iterator[ResumePoint]:
 
 def inspect(path: Path) -> ResumePoint:
     """Read every byte of a checkpoint and check it. Raises InvalidCheckpointError."""
-    if path.stat().st_size == 0:
-        raise InvalidCheckpointError("it is empty")
     try:
+        if path.stat().st_size == 0:
+            raise InvalidCheckpointError("it is empty")
         with zipfile.ZipFile(path) as archive:
             # torch reads without comparing checksums, so a flipped bit would become a weight.
             damaged = archive.testzip()
@@ -59,8 +69,8 @@ def inspect(path: Path) -> ResumePoint:
             raise InvalidCheckpointError(f"its part {damaged} is damaged")
         loaded = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
         return _resume_point(path, loaded)
-    except (zipfile.BadZipFile, pickle.UnpicklingError, RuntimeError, EOFError, KeyError, TypeError) as error:
-        raise InvalidCheckpointError(f"it cannot be read ({str(error).splitlines()[0]})") from error
+    except _UNREADABLE as error:
+        raise InvalidCheckpointError(f"it cannot be read ({(str(error).splitlines() or ['no reason'])[0]})") from error
 
 
 def _resume_point(path: Path, loaded: dict[str, Any]) -> ResumePoint:

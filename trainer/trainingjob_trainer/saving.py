@@ -1,0 +1,162 @@
+"""When a checkpoint is saved, and when a run that was told to stop ends.
+
+After epochs, after steps, by the clock, and at SIGTERM, always on all ranks after the same step. A checkpoint says of
+itself whether the epoch's validation is still to be done: so it is never saved between the last batch and the
+validation that follows it. Never writes: checkpoint.py does.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning.callbacks import Checkpoint
+from pytorch_lightning.loops.progress import _BatchProgress
+from pytorch_lightning.trainer.states import TrainerFn
+
+from trainingjob_trainer.agreement import Agreement
+from trainingjob_trainer.checkpoint import AtomicCheckpointIO
+from trainingjob_trainer.errors import PreemptedError
+from trainingjob_trainer.preemption import Preemption
+from trainingjob_trainer.retention import name_of
+
+
+@dataclass(frozen=True, slots=True)
+class Saving:
+    """Settings under `checkpoint` in the configuration.
+
+    Args:
+        every_epochs: save after every so many epochs (and after the last one); 0 for never
+        every_steps: save also after every so many optimizer steps
+        every_minutes: save also when the last checkpoint is so old
+        keep: how many of the newest checkpoints stay
+        monitor: name of a metric; the checkpoint with the best one is kept as best.ckpt
+        mode: whether the metric is best when it is smallest or largest
+    """
+
+    every_epochs: int = 1
+    every_steps: int | None = None
+    every_minutes: float | None = None
+    keep: int = 2
+    monitor: str | None = None
+    mode: Literal["min", "max"] = "min"
+
+
+class SaveAndStop(Checkpoint):
+    """A `Checkpoint`, so that Lightning runs it after all other callbacks, and adds none of its own."""
+
+    def __init__(self, folder: Path | None, settings: Saving, preemption: Preemption, io: AtomicCheckpointIO) -> None:
+        self._folder = folder
+        self._settings = settings
+        self._preemption = preemption
+        self._io = io
+        minutes = settings.every_minutes
+        self._agreement = Agreement(preemption, minutes * 60 if minutes and folder else None)
+        self._best: float | None = None
+        self._validated = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self._best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self._best = state_dict["best"]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._preemption.take_over()
+        self._preemption.training = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self._io.writer.check()
+        self._agreement.after_step(trainer)
+        verdict, every = self._agreement.verdict, self._settings.every_steps
+        if every and self._folder and trainer.global_step % every == 0:
+            verdict.save = True
+        if (verdict.save or verdict.stop) and not _validation_follows(trainer):
+            self._save(trainer)
+            self._stop_if_told(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if _within_training(trainer):
+            self._validated = 0
+            self._agreement.before_validation(trainer)
+            self._leave_validation_if_told(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
+        if _within_training(trainer):
+            self._validated += 1
+            self._agreement.after_validation_step(trainer, self._validated)
+            self._leave_validation_if_told(trainer)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if _within_training(trainer):
+            self._agreement.ask(trainer)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._io.writer.check()
+        every, verdict = self._settings.every_epochs, self._agreement.verdict
+        last, best = _is_last_epoch(trainer), self._is_best(trainer)
+        if verdict.save or verdict.stop or best or (every and (last or (trainer.current_epoch + 1) % every == 0)):
+            self._save(trainer, best)
+        if not last:
+            self._stop_if_told(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._io.writer.wait()
+
+    def _save(self, trainer: Trainer, best: bool = False) -> None:
+        if self._folder is not None:
+            path = self._folder / name_of(trainer.global_step)
+            trainer.save_checkpoint(path, storage_options={"best": best})
+        self._agreement.saved()
+
+    def _stop_if_told(self, trainer: Trainer) -> None:
+        if self._agreement.verdict.stop:
+            self._io.writer.wait()
+            saved = self._folder / name_of(trainer.global_step) if self._folder else None
+            raise PreemptedError(trainer.global_step, saved)
+
+    def _leave_validation_if_told(self, trainer: Trainer) -> None:
+        """Save as if the validation were just to begin: it has changed nothing yet, and is done whole later."""
+        if self._agreement.verdict.stop:
+            begin_anew(trainer.fit_loop.epoch_loop.val_loop.batch_progress)
+            self._save(trainer)
+            self._stop_if_told(trainer)
+
+    def _is_best(self, trainer: Trainer) -> bool:
+        monitor = self._settings.monitor
+        if self._folder is None or monitor is None or monitor not in trainer.callback_metrics:
+            return False
+        value = float(trainer.callback_metrics[monitor])
+        sign = 1 if self._settings.mode == "min" else -1
+        if self._best is None or sign * value < sign * self._best:
+            self._best = value
+            return True
+        return False
+
+
+def begin_anew(progress: _BatchProgress) -> None:
+    """Put a validation's counters to where Lightning, restarted, runs it from its first batch (and runs it at all)."""
+    before = progress.total.ready - progress.current.ready
+    for tracker, done in ((progress.total, before), (progress.current, 0)):
+        tracker.ready = tracker.started = done + 1  # type: ignore[attr-defined]
+        tracker.processed = tracker.completed = done  # type: ignore[attr-defined]
+    progress.is_last_batch = False
+
+
+def _within_training(trainer: Trainer) -> bool:
+    return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
+
+
+def _is_last_epoch(trainer: Trainer) -> bool:
+    """Whether training is done, so that a run that was told to stop may as well end."""
+    steps_done = 0 <= trainer.max_steps <= trainer.global_step
+    return steps_done or trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
+
+
+def _validation_follows(trainer: Trainer) -> bool:
+    """Whether this was an epoch's last batch, or one after which validation is due."""
+    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
+    assert fetcher is not None
+    return loop._num_ready_batches_reached() or loop._should_check_val_fx(fetcher)
