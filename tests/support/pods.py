@@ -19,6 +19,7 @@ from typing import Any
 import yaml
 
 from support.builders import raw_job
+from support.ports import free_port
 from trainingjob_operator.api import names
 from trainingjob_operator.core.command import command
 from trainingjob_operator.core.observed import Job, job_from
@@ -95,13 +96,6 @@ def running(
             if pod.process.poll() is None:
                 os.killpg(pod.process.pid, signal.SIGKILL)
                 pod.process.wait(DEADLINE)
-
-
-def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 def _write_files(job: Job, volumes: Volumes) -> None:

@@ -3,13 +3,8 @@
 import socket
 from pathlib import Path
 
+from support.ports import free_port
 from trainingjob_sandbox.node.machineports import MachinePorts
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("0.0.0.0", 0))
-        return int(probe.getsockname()[1])
 
 
 def test_two_sandboxes_take_turns(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from support.node_world import World, claim, claimed, eventually, is_running, pod, shell, state, terminated
+from support.ports import free_port
 from trainingjob_operator.api.resources import CLAIMS, CONFIGMAPS
 from trainingjob_sandbox.node.kinds import SECRETS
 
@@ -116,14 +117,14 @@ CONNECT = """
 import os, socket, time
 while True:
     try:
-        print(socket.create_connection((os.environ["MAIN"], 18766)).recv(9).decode())
+        print(socket.create_connection((os.environ["MAIN"], int(os.environ["PORT"]))).recv(9).decode())
         break
     except ConnectionRefusedError:
         time.sleep(0.02)
 """
 SERVE = """
 import os, socket
-server = socket.create_server((os.environ["MAIN"], 18766))
+server = socket.create_server((os.environ["MAIN"], int(os.environ["PORT"])))
 server.accept()[0].send(b"welcome")
 """
 
@@ -131,7 +132,9 @@ server.accept()[0].send(b"welcome")
 @BOTH
 @pytest.mark.parametrize("first", ["server", "client"])
 async def test_pods_find_each_other_by_name(world: World, isolate: bool, first: str) -> None:
-    env = {"env": [{"name": "MAIN", "value": "server.job.default.svc.cluster.local"}]}
+    # A port of this test alone: a pod of the same name has the same address in every sandbox of this machine.
+    port = {"name": "PORT", "value": str(free_port())}
+    env = {"env": [{"name": "MAIN", "value": "server.job.default.svc.cluster.local"}, port]}
     named = {
         "server": pod("python", "-c", SERVE, name="server", hostname="server", subdomain="job", container=env),
         "client": pod("python", "-c", CONNECT, name="client", hostname="client", subdomain="job", container=env),

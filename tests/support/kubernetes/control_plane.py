@@ -5,8 +5,6 @@ run. Kinds that its garbage collector must know from the start go into ``manifes
 half minute.
 """
 
-import random
-import socket
 import ssl
 import urllib.error
 import urllib.request
@@ -21,10 +19,8 @@ from support.kubernetes.authority import Authority, signing_key, write_kubeconfi
 from support.kubernetes.binaries import control_plane_binaries
 from support.kubernetes.cluster import Cluster
 from support.kubernetes.daemon import Daemon
+from support.ports import ADDRESS, free_ports
 
-ADDRESS = "127.0.0.1"
-# Below Linux's range for outgoing connections, so that none of those takes a port between our test and its use.
-PORTS = range(20_000, 32_000)
 SERVICE_CIDR = "10.96.0.0/16"
 ISSUER = "https://kubernetes.default.svc.cluster.local"
 
@@ -91,21 +87,6 @@ def start_control_plane(
     finally:
         for daemon in (controllers, api_server, etcd):
             daemon.kill()  # a cluster without a future needs no graceful end
-
-
-def free_ports(count: int) -> list[int]:
-    """Distinct ports of loopback that nothing listens on."""
-    found: list[int] = []
-    for port in random.sample(PORTS, len(PORTS)):
-        if len(found) == count:
-            break
-        with socket.socket() as candidate:
-            try:
-                candidate.bind((ADDRESS, port))
-            except OSError:
-                continue
-        found.append(port)
-    return found
 
 
 def _write_credentials(folder: Path, authority: Authority) -> None:

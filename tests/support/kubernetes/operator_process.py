@@ -9,8 +9,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from support.kubernetes.control_plane import ADDRESS, answers, free_ports
+from support.kubernetes.control_plane import answers
 from support.kubernetes.daemon import Daemon
+from support.ports import ADDRESS, free_ports
 
 _numbers = itertools.count(1)
 
@@ -22,15 +23,18 @@ def start_operator(
     *,
     namespaces: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
+    options: Sequence[str] = (),
 ) -> Iterator[Daemon]:
     """A live operator (of all namespaces, or the given ones); stopped, at last killed, when the block ends.
 
-    Its log is in ``folder``. Within the block a test may ``kill()`` and ``start()`` it at will.
+    ``options`` are further ones of its command line. Its log is in ``folder``. Within the block a test may ``kill()``
+    and ``start()`` it at will.
     """
     number, (port,) = next(_numbers), free_ports(1)
     argv = [sys.executable, "-m", "trainingjob_operator", "--kubeconfig", str(kubeconfig), "--liveness-port", str(port)]
     for namespace in namespaces:
         argv += ["--namespace", namespace]
+    argv += options
     operator = Daemon(f"operator {number}", argv, folder / f"operator-{number}.log", environment or {})
     operator.start()
     try:

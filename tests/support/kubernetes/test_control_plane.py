@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from support.kubernetes.cluster import open_api
-from support.kubernetes.control_plane import ControlPlane, free_ports, start_control_plane
+from support.kubernetes.control_plane import ControlPlane, start_control_plane
 from support.kubernetes.daemon import Daemon, DaemonError
+from support.ports import free_ports
 from trainingjob_operator.api.resources import NAMESPACES, PODS
 from trainingjob_operator.cluster.api import ApiError
 from trainingjob_sandbox.certificates import self_signed
