@@ -6,21 +6,10 @@ import sys
 from pathlib import Path
 
 import click
-import kopf
 from kubernetes.config import ConfigException
 
-from trainingjob_operator import handlers
-from trainingjob_operator.api import names
-from trainingjob_operator.api.resources import NODES, PODS
-from trainingjob_operator.cluster.connect import connect, load
-from trainingjob_operator.cluster.progress_reader import ProgressReader, http_fetch
-from trainingjob_operator.cluster.reflector import Reflector
-from trainingjob_operator.controller import Controller, utc_now
-from trainingjob_operator.settings import Settings, found_cluster_domain, found_operator_namespace
-
-logger = logging.getLogger("trainingjob_operator")
-
-POD_LABELS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
+from trainingjob_operator.lifetime import run
+from trainingjob_operator.settings import LeaseSettings, Settings, found_cluster_domain, found_operator_namespace
 
 
 @click.command(context_settings={"auto_envvar_prefix": "TRAININGJOB", "help_option_names": ["-h", "--help"]})
@@ -35,24 +24,43 @@ POD_LABELS = f"{names.LABEL_MANAGED_BY}={names.MANAGED_BY}"
 @click.option(
     "--cluster-domain", metavar="DOMAIN", help="The cluster's DNS domain. Default: found in /etc/resolv.conf."
 )
-@click.option("--liveness-port", type=click.IntRange(1, 65535), help="Serve GET /healthz there.")
-@click.option("--workers", type=click.IntRange(1, 256), default=16, show_default=True, help="Jobs looked at at once.")
+@click.option("--liveness-port", type=click.IntRange(1, 65535), help="Serve GET /healthz and /readyz there.")
+@click.option("--metrics-port", type=click.IntRange(1, 65535), help="Serve GET /metrics there, for Prometheus.")
+@click.option("--leader-elect", is_flag=True, help="Run beside other operators: the one that holds the Lease works.")
+@click.option("--lease-name", default="trainingjob-operator", show_default=True, metavar="NAME", help="The Lease.")
+@click.option("--lease-namespace", metavar="NAME", help="Where the Lease is kept. Default: the pod's own namespace.")
+@click.option(
+    "--lease-seconds",
+    type=click.IntRange(2, 3600),
+    default=15,
+    show_default=True,
+    help="How long others wait for a leader that does not renew its Lease.",
+)
+@click.option("--workers", type=click.IntRange(1, 1024), default=64, show_default=True, help="Jobs looked at at once.")
 @click.option("--verbose", is_flag=True, help="Log more.")
 def main(
     kubeconfig: Path | None,
     namespaces: tuple[str, ...],
     cluster_domain: str | None,
     liveness_port: int | None,
+    metrics_port: int | None,
+    leader_elect: bool,
+    lease_name: str,
+    lease_namespace: str | None,
+    lease_seconds: int,
     workers: int,
     verbose: bool,
 ) -> None:
     """Run the TrainingJob operator until SIGTERM or Ctrl-C."""
+    own_namespace = found_operator_namespace()
     settings = Settings(
         kubeconfig=kubeconfig,
         namespaces=namespaces,
         cluster_domain=cluster_domain or found_cluster_domain(),
-        operator_namespace=found_operator_namespace(),
+        operator_namespace=own_namespace,
         liveness_port=liveness_port,
+        metrics_port=metrics_port,
+        lease=_lease(lease_namespace or own_namespace, lease_name, lease_seconds) if leader_elect else None,
         workers=workers,
         verbose=verbose,
     )
@@ -63,62 +71,10 @@ def main(
         raise click.ClickException(f"no cluster to talk to: {error}; give --kubeconfig or set KUBECONFIG") from error
 
 
-async def run(settings: Settings) -> None:
-    """Serve until a signal comes, which kopf waits for.
-
-    All our long tasks start before kopf does: at its end it waits five seconds for every task that it finds started
-    later, and then cancels it.
-    """
-    configuration = load(settings.kubeconfig)
-    async with connect(configuration) as api, http_fetch() as fetch:
-        controller = Controller(
-            api, cluster_domain=settings.cluster_domain, operator_namespace=settings.operator_namespace
-        )
-        reader = ProgressReader(controller.jobs, controller.pods, controller.readings, fetch, utc_now)
-        reflectors = [
-            Reflector(api, PODS, controller.pods, namespace=namespace, labels=POD_LABELS)
-            for namespace in settings.namespaces or (None,)
-        ]
-        # Nodes belong to no namespace: an operator of some namespaces has no right to see them.
-        watched = [*reflectors] if settings.namespaces else [*reflectors, Reflector(api, NODES, controller.nodes)]
-        tasks = [asyncio.create_task(reflector.run()) for reflector in watched]
-        tasks += [asyncio.create_task(_work_when_synced(controller, reflectors)) for _ in range(settings.workers)]
-        tasks.append(asyncio.create_task(reader.run()))
-        registry = handlers.registry(controller.jobs, configuration)
-        tasks += [asyncio.create_task(_serve(registry, settings))]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            await _end(tasks)
-
-
-async def _work_when_synced(controller: Controller, reflectors: list[Reflector]) -> None:
-    """Look at jobs only once the pods are known: otherwise every job would ask the API server for its own."""
-    for reflector in reflectors:
-        await reflector.synced.wait()
-    await controller.work()
-
-
-async def _serve(registry: kopf.OperatorRegistry, settings: Settings) -> None:
-    await kopf.operator(
-        registry=registry,
-        settings=handlers.settings(),
-        clusterwide=not settings.namespaces,
-        namespaces=settings.namespaces,
-        standalone=True,
-        liveness_endpoint=f"http://0.0.0.0:{settings.liveness_port}/healthz" if settings.liveness_port else None,
-    )
-
-
-async def _end(tasks: list[asyncio.Task[None]]) -> None:
-    """End all tasks; what ended one of them on its own is raised, so that the process does not die in silence."""
-    ended = [task for task in tasks if task.done()]
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for task in ended:
-        if not task.cancelled() and (error := task.exception()):
-            raise error
+def _lease(namespace: str | None, name: str, seconds: int) -> LeaseSettings:
+    if namespace is None:
+        raise click.UsageError("--leader-elect outside of a cluster needs --lease-namespace: where the Lease is kept")
+    return LeaseSettings(namespace, name, seconds)
 
 
 def _log(*, verbose: bool) -> None:

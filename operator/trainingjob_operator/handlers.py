@@ -1,4 +1,4 @@
-"""kopf's part: start-up, login, signals, liveness, and the watch of TrainingJobs.
+"""kopf's part: its start and end, its login, and the watch of TrainingJobs.
 
 The one handler writes nothing: it puts what it sees into the cache, which wakes the queue. Everything that kopf would
 write or watch by itself is off (docs/design.md, "kopf").
@@ -7,46 +7,44 @@ write or watch by itself is off (docs/design.md, "kopf").
 import itertools
 import logging
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import kopf
+from aiohttp import ClientMiddlewareType
 
 from trainingjob_operator.api import names
 from trainingjob_operator.cluster.cache import JobCache, Key
-from trainingjob_operator.cluster.connect import authorization_headers
+from trainingjob_operator.cluster.connect import ConfiguredCredentials, session
+from trainingjob_operator.cluster.traffic import Authorization
 
 logger = logging.getLogger(__name__)
 
+WATCH_SECONDS = 300
+REQUEST_SECONDS = 30.0
 
-def registry(jobs: JobCache, configuration: Any) -> kopf.OperatorRegistry:
+
+def registry(jobs: JobCache, login: Callable[[], kopf.AiohttpSession]) -> kopf.OperatorRegistry:
     """kopf's registry with our login (one configuration for both clients) and our one handler, which feeds ``jobs``."""
     found = kopf.OperatorRegistry()
 
     @kopf.on.login(registry=found)
-    def login(**_: Any) -> kopf.ConnectionInfo:
-        return connection(configuration)
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        return login()
 
     @kopf.on.event(names.GROUP, names.VERSION, "trainingjobs", registry=found)
-    def changed(event: Any, **_: Any) -> None:
+    async def changed(event: Any, **_: Any) -> None:
+        # Not a plain function: kopf runs those in threads, and cache and queue belong to the event loop.
         take(jobs, event["type"], event["object"])
 
     return found
 
 
-def connection(configuration: Any) -> kopf.ConnectionInfo:
-    """kopf's connection from a kubernetes Configuration; asked for anew whenever the API server answers 401."""
-    authorization = authorization_headers(configuration).get("authorization", "")
-    scheme, _, token = authorization.partition(" ")
-    return kopf.ConnectionInfo(
-        server=configuration.host,
-        ca_path=configuration.ssl_ca_cert,
-        insecure=not configuration.verify_ssl,
-        certificate_path=configuration.cert_file,
-        private_key_path=configuration.key_file,
-        scheme=scheme or None,
-        token=token or None,
-    )
+def connection(configuration: Any, *middlewares: ClientMiddlewareType) -> kopf.AiohttpSession:
+    """kopf's connection: a session of its own, which it closes. Asked for anew when the API server answers 401."""
+    authorized = Authorization(ConfiguredCredentials(configuration))
+    opened = session(configuration, authorized, *middlewares)
+    return kopf.AiohttpSession(server=configuration.host, aiohttp_session=opened)
 
 
 def take(jobs: JobCache, kind: str | None, raw: Any) -> None:
@@ -70,6 +68,8 @@ def settings() -> kopf.OperatorSettings:
     found.peering.standalone = True
     found.networking.error_backoffs = EndlessBackoff()
     found.watching.chunk_size = 500
+    found.watching.server_timeout = WATCH_SECONDS  # a stream that never ends cannot be told from a dead one
+    found.networking.request_timeout = REQUEST_SECONDS
     found.queueing.idle_timeout = 0.1  # a task per object otherwise lingers for 5 s
     found.persistence.diffbase_storage = NoStorage()
     return found

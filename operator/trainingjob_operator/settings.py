@@ -9,9 +9,19 @@ SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """``namespaces`` empty means all, ``liveness_port`` None serves no probe, ``workers`` is jobs looked at at once.
+class LeaseSettings:
+    """The Lease that operators compete for, and for how many seconds one that is not renewed keeps others waiting."""
 
+    namespace: str
+    name: str
+    seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """``namespaces`` empty means all, a port that is None serves nothing, ``workers`` is jobs looked at at once.
+
+    ``lease`` None means that there is no other operator.
     ``operator_namespace`` is where this process runs itself, None outside a cluster.
     """
 
@@ -20,7 +30,9 @@ class Settings:
     cluster_domain: str = DEFAULT_DOMAIN
     operator_namespace: str | None = None
     liveness_port: int | None = None
-    workers: int = 16
+    metrics_port: int | None = None
+    lease: LeaseSettings | None = None
+    workers: int = 64
     verbose: bool = False
 
 

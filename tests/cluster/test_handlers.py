@@ -1,10 +1,13 @@
 """kopf's part: what it hands over, and what it was told not to do."""
 
+import inspect
 import itertools
 import logging
-from typing import Any
 
+import kopf
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from kubernetes import client
 
 from support.builders import UID, raw_job
@@ -43,39 +46,47 @@ def test_a_job_with_a_status_that_is_not_ours_is_reported_and_left_alone(
     assert "ml/digits: its status was not written by this operator" in caplog.text
 
 
-def configuration(**fields: Any) -> Any:
-    """A configuration of the Kubernetes client, as connect.load gives it."""
-    found = client.Configuration(host="https://10.0.0.1:6443")
-    for name, value in fields.items():
-        setattr(found, name, value)
-    return found
+def not_asked() -> kopf.AiohttpSession:
+    raise AssertionError("nobody logs in")
 
 
-def test_the_one_handler_feeds_the_cache(jobs: JobCache) -> None:
-    (handler,) = handlers.registry(jobs, configuration())._watching.get_all_handlers()
+async def test_the_one_handler_feeds_the_cache(jobs: JobCache) -> None:
+    (handler,) = handlers.registry(jobs, not_asked)._watching.get_all_handlers()
 
-    handler.fn(event={"type": "ADDED", "object": raw_job()}, name="ignored")
+    await handler.fn(event={"type": "ADDED", "object": raw_job()}, name="ignored")
 
     found = jobs.get(KEY)
     assert found is not None
     assert found.uid == UID
 
 
-def test_kopf_logs_in_with_the_configuration_of_the_other_client(jobs: JobCache) -> None:
-    given = configuration(ssl_ca_cert="ca.crt", cert_file="me.crt", key_file="me.key", verify_ssl=False)
-    (handler,) = handlers.registry(jobs, given)._activities.get_all_handlers()
+def test_no_handler_leaves_the_event_loop(jobs: JobCache) -> None:
+    """kopf runs plain functions in threads, and neither cache nor queue may be touched there."""
+    found = handlers.registry(jobs, not_asked)
 
-    found = handler.fn(logger="ignored")
-
-    assert (found.server, found.ca_path, found.insecure) == ("https://10.0.0.1:6443", "ca.crt", True)
-    assert (found.certificate_path, found.private_key_path) == ("me.crt", "me.key")
-    assert (found.scheme, found.token) == (None, None)
+    every = [*found._watching.get_all_handlers(), *found._activities.get_all_handlers()]
+    assert all(inspect.iscoroutinefunction(handler.fn) for handler in every)
 
 
-def test_a_token_is_handed_to_kopf_with_its_scheme() -> None:
-    found = handlers.connection(configuration(api_key={"authorization": "Bearer secret"}))
+async def test_kopf_logs_in_with_a_session_that_asks_for_credentials_each_time(jobs: JobCache) -> None:
+    seen: list[str | None] = []
 
-    assert (found.scheme, found.token, found.insecure) == ("Bearer", "secret", False)
+    async def answer(request: web.Request) -> web.Response:
+        seen.append(request.headers.get("Authorization"))
+        return web.json_response({})
+
+    app = web.Application()
+    app.router.add_get("/api", answer)
+    async with TestServer(app) as server:
+        given = client.Configuration(host=str(server.make_url("")).rstrip("/"))
+        given.api_key = {"authorization": "Bearer secret"}
+        (login,) = handlers.registry(jobs, lambda: handlers.connection(given))._activities.get_all_handlers()
+
+        found = await login.fn(logger="ignored")
+        async with found.aiohttp_session as session, session.get(f"{found.server}/api"):
+            pass
+
+    assert seen == ["Bearer secret"]
 
 
 def test_kopf_writes_nothing_and_never_gives_up() -> None:

@@ -7,11 +7,11 @@ import aiohttp
 
 from simulation.wire import SILENCE, Wire
 from support.stage import Jobs
-from trainingjob_operator.__main__ import POD_LABELS
 from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
 from trainingjob_operator.cluster.api import ApiError
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller
+from trainingjob_operator.lifetime import POD_LABELS
 
 if TYPE_CHECKING:
     from simulation.world import World

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from aiohttp import ClientMiddlewareType
 from kubernetes import client, config
 
 from trainingjob_operator.cluster.client import HttpApi
@@ -59,11 +60,16 @@ def load(kubeconfig: Path | None) -> Any:
 
 
 @asynccontextmanager
-async def connect(configuration: Any) -> AsyncIterator[HttpApi]:
+async def connect(configuration: Any, *middlewares: ClientMiddlewareType) -> AsyncIterator[HttpApi]:
     """An API over one pool of kept-alive connections."""
+    async with session(configuration, *middlewares) as opened:
+        yield HttpApi(opened, configuration.host.rstrip("/"), ConfiguredCredentials(configuration))
+
+
+def session(configuration: Any, *middlewares: ClientMiddlewareType) -> aiohttp.ClientSession:
+    """A session with the configuration's certificates; the caller closes it. Needs a running event loop."""
     connector = aiohttp.TCPConnector(ssl=_tls(configuration), limit=CONNECTIONS)
-    async with aiohttp.ClientSession(connector=connector) as session:
-        yield HttpApi(session, configuration.host.rstrip("/"), ConfiguredCredentials(configuration))
+    return aiohttp.ClientSession(connector=connector, middlewares=middlewares)
 
 
 def _tls(configuration: Any) -> ssl.SSLContext | bool:

@@ -1,0 +1,52 @@
+"""What the kubelet and Prometheus ask this process over HTTP: is it alive, is it ready, what did it count.
+
+`/healthz` fails when something has ended that does not come back by itself: a watch that nobody opens again, a pass
+that never ends. `/readyz` fails while a watch is down or the election is not known. An API server that is away makes
+the operator unready, never dead: to start it again would not help.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+Check = Callable[[], list[str]]
+"""What is wrong, in words; empty if nothing is."""
+
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside the pod
+
+
+@asynccontextmanager
+async def serve(port: int | None, *routes: web.RouteDef) -> AsyncIterator[None]:
+    """Answer on a port while the block runs; without a port, nothing."""
+    if port is None:
+        yield
+        return
+    app = web.Application()
+    app.add_routes(routes)
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, ANY_ADDRESS, port).start()
+        yield
+    finally:
+        await runner.cleanup()
+
+
+def probe(path: str, check: Check) -> web.RouteDef:
+    """200 and `ok`, or 503 and what is wrong, a line each."""
+
+    async def answer(_: web.Request) -> web.Response:
+        wrong = check()
+        return web.Response(status=503 if wrong else 200, text="\n".join(wrong or ["ok"]) + "\n")
+
+    return web.get(path, answer)
+
+
+def page(path: str, text: Callable[[], bytes], content_type: str) -> web.RouteDef:
+    """A page that is made when it is asked for."""
+
+    async def answer(_: web.Request) -> web.Response:
+        return web.Response(body=text(), headers={"Content-Type": content_type})
+
+    return web.get(path, answer)
