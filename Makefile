@@ -8,9 +8,10 @@ INSTALL = $(UV) pip install --quiet --python $(BIN)/python
 COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	--output-file
 WORKERS ?= 2
+N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test golden lint format generate lock clean
+.PHONY: help demo test sim mutants golden lint format generate lock clean
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -24,6 +25,12 @@ demo: $(VENV)/.demo ## Train a small model on this machine as a cluster would: t
 test: lint ## Run every test (those on a real API server with Go >= 1.26; CI=true allows no skip)
 	@$(BIN)/python tests/support/kubernetes/binaries.py >/dev/null
 	@$(BIN)/pytest --numprocesses $(WORKERS) --dist loadgroup
+
+sim: $(VENV)/.dev ## Tell N=20000 random stories of a job under faults, or one in words: SEED=7
+	@PYTHONPATH=tests $(BIN)/python -m simulation.many $(if $(SEED),--seed $(SEED),--count $(N))
+
+mutants: $(VENV)/.dev ## Break the protocol on purpose, rule by rule: the simulation has to notice each break
+	@PYTHONPATH=tests $(BIN)/python -m simulation.mutation
 
 golden: $(VENV)/.dev ## Write the kept texts of the tests anew; read `git diff` then
 	@WRITE_GOLDEN=1 $(BIN)/pytest --quiet tests/simulation/test_golden.py tests/core

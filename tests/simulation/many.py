@@ -14,6 +14,7 @@ import time
 import warnings
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from simulation.run import told
@@ -93,20 +94,35 @@ def tell(count: int, base: int, processes: int) -> Tally:
     todo = list(seeds(count, base))
     chunks = [todo[start : start + CHUNK] for start in range(0, count, CHUNK)]
     found = Tally()
-    with multiprocessing.get_context("spawn").Pool(processes, _prepare) as pool:
+    with multiprocessing.get_context("spawn").Pool(processes, prepare) as pool:
         for one in pool.imap_unordered(tally, chunks):
             found.add(one)
             if sys.stderr.isatty():
-                print(f"\r{found.schedules} of {count}, {len(found.broken)} broken", end="", file=sys.stderr)
+                end = "\n" if found.schedules == count else ""
+                print(f"\r{found.schedules} of {count}, {len(found.broken)} broken", end=end, file=sys.stderr)
     return found
 
 
-def _prepare() -> None:
+def prepare() -> None:
+    """Make a process one that tells stories and does nothing else."""
     # What is cut short by a crash complains when it is thrown away; that is the crash's doing, not the operator's.
     warnings.simplefilter("ignore", RuntimeWarning)
     # What a story leaves behind is collected between stories: one by one it would cost a tenth of the time.
     gc.disable()
     gc.freeze()
+
+
+@contextmanager
+def kept_quiet() -> Iterator[None]:
+    """Tell stories in a process that does other things as well."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.collect()
+        if was_enabled:
+            gc.enable()
 
 
 def report(found: Tally, seconds: float) -> str:
@@ -137,7 +153,7 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 2)
     parser.add_argument("--seed", type=int, help="tell one story and what happened in it")
     options = parser.parse_args()
-    _prepare()
+    prepare()
     if options.seed is not None:
         outcome = told(drawn(options.seed))
         print(retold(drawn(options.seed), shrink=bool(outcome.violations)))

@@ -27,6 +27,7 @@ OPERATOR = Path(__file__).parents[2] / "operator" / "trainingjob_operator"
 RECORD = FOLDER / "killed.txt"
 BOUND = 2_000
 """A mutant that lives through so many stories has survived."""
+CHUNK = 25
 HEAD = """\
 # Which story kills which mutant, and by which rule of tests/simulation/oracles.py. Written by `make mutants`.
 """
@@ -56,21 +57,20 @@ class Mutant:
             raise StaleMutantError(f"mutant {self.name}: {where}; bring mutants.toml up to date with the operator")
         return text.replace(self.old, self.new)
 
-    def plant(self, folder: Path) -> None:
-        """Put a broken copy of the operator into a folder. Raises StaleMutantError."""
-        copy = folder / OPERATOR.name
-        shutil.copytree(OPERATOR, copy)
+    def plant(self, source: Path, folder: Path) -> None:
+        """Put a broken copy of the operator's package into a folder. Raises StaleMutantError."""
+        copy = folder / source.name
+        shutil.copytree(source, copy)
         path = copy / self.file
         path.write_text(self.applied_to(path.read_text()))
 
 
 @dataclass(frozen=True, slots=True)
 class Killed:
-    """The story that noticed a mutant, and what it said; ``tried`` is how many stories that took."""
+    """The story that noticed a mutant, and what it said."""
 
     seed: int
     violation: str
-    tried: int = 1
 
 
 def mutants() -> list[Mutant]:
@@ -89,11 +89,20 @@ def hunted(todo: Iterable[tuple[Mutant, Sequence[int]]], processes: int) -> Iter
     """Tell each mutant's stories until one kills it; None for a mutant that survives them all."""
     for module in COMMON:
         importlib.import_module(module)
-    waiting, running = list(todo), dict[Connection, tuple[Mutant, BaseProcess]]()
+    with tempfile.TemporaryDirectory() as folder:
+        # Whoever edits the operator meanwhile is not heard.
+        source = Path(shutil.copytree(OPERATOR, Path(folder) / OPERATOR.name))
+        yield from _hunted(list(todo), source, processes)
+
+
+def _hunted(
+    waiting: list[tuple[Mutant, Sequence[int]]], source: Path, processes: int
+) -> Iterator[tuple[Mutant, Killed | None]]:
+    running: dict[Connection, tuple[Mutant, BaseProcess]] = {}
     while waiting or running:
         while waiting and len(running) < processes:
             mutant, seeds = waiting.pop(0)
-            answer, process = _started(mutant, seeds)
+            answer, process = _started(mutant, seeds, source)
             running[answer] = mutant, process
         for answer in wait(list(running)):
             assert isinstance(answer, Connection)
@@ -102,31 +111,33 @@ def hunted(todo: Iterable[tuple[Mutant, Sequence[int]]], processes: int) -> Iter
             process.join()
 
 
-def _started(mutant: Mutant, seeds: Sequence[int]) -> tuple[Connection, BaseProcess]:
+def _started(mutant: Mutant, seeds: Sequence[int], source: Path) -> tuple[Connection, BaseProcess]:
     # Forked, so that 50 processes need not read the same libraries 50 times; nothing of the operator is loaded yet.
     context = multiprocessing.get_context("fork")
     answer, question = context.Pipe(duplex=False)
-    process = context.Process(target=_hunt, args=(mutant, seeds, question))
+    process = context.Process(target=_hunt, args=(mutant, seeds, source, question))
     process.start()
     question.close()
     return answer, process
 
 
-def _hunt(mutant: Mutant, seeds: Sequence[int], answer: Connection) -> None:
+def _hunt(mutant: Mutant, seeds: Sequence[int], source: Path, answer: Connection) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        mutant.plant(Path(folder))
-        sys.path.insert(0, folder)
-        answer.send(_found(seeds, folder))
+        place = Path(folder).resolve()
+        mutant.plant(source, place)
+        sys.path.insert(0, str(place))
+        answer.send(_found(seeds, place))
 
 
-def _found(seeds: Sequence[int], folder: str) -> Killed | None:
+def _found(seeds: Sequence[int], place: Path) -> Killed | None:
     """The first of these stories in which an oracle speaks, told with the operator of this folder."""
     telling = importlib.import_module("simulation.many")
     operator = importlib.import_module("trainingjob_operator")
-    assert str(operator.__file__).startswith(folder), f"the mutant was not loaded, but {operator.__file__}"
-    for tried, seed in enumerate(seeds, start=1):
-        if broken := telling.tally([seed]).broken:
-            return Killed(seed, broken[0][1], tried)
+    assert Path(str(operator.__file__)).is_relative_to(place), f"not the mutant was loaded, but {operator.__file__}"
+    telling.prepare()
+    for chunk in (seeds[:1], *(seeds[start : start + CHUNK] for start in range(1, len(seeds), CHUNK))):
+        if broken := telling.tally(chunk).broken:
+            return Killed(*broken[0])
     return None
 
 
@@ -145,12 +156,16 @@ def table(found: dict[str, Killed | None], known: Sequence[Mutant]) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="make mutants")
     parser.add_argument("--only", action="append", help="name of a mutant; more than one may be given")
+    parser.add_argument("--recorded", action="store_true", help="tell each mutant its recorded story and no other")
     parser.add_argument("--bound", type=int, default=BOUND)
     parser.add_argument("--processes", type=int, default=os.cpu_count() or 2)
     options = parser.parse_args()
     chosen = [mutant for mutant in mutants() if not options.only or mutant.name in options.only]
+    for mutant in chosen:
+        mutant.applied_to((OPERATOR / mutant.file).read_text())
     before = recorded()
-    todo = [(m, [*([before[m.name]] if m.name in before else []), *range(options.bound)]) for m in chosen]
+    others = range(0 if options.recorded else options.bound)
+    todo = [(mutant, [*([before[mutant.name]] if mutant.name in before else []), *others]) for mutant in chosen]
     found: dict[str, Killed | None] = {}
     for mutant, killed in hunted(todo, options.processes):
         found[mutant.name] = killed
@@ -159,7 +174,7 @@ def main() -> int:
     survivors = [name for name, killed in found.items() if killed is None]
     print(table(found, chosen))
     print(f"{len(chosen) - len(survivors)} of {len(chosen)} mutants killed")
-    if not options.only and not survivors:
+    if not options.only and not options.recorded and not survivors:
         RECORD.write_text(HEAD + table(found, chosen) + "\n")
     return 1 if survivors else 0
 
