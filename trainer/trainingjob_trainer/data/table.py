@@ -157,20 +157,20 @@ class Table(ClaimData):
     def _columns(self, split: str) -> Columns:
         import pyarrow as pa
 
+        names = self.names  # says better than pyarrow what is missing
         try:
-            columns = columns_of(read_arrow(self._arrow(split)) if self.prepared else self._plain(), self.names)
+            columns = columns_of(read_arrow(self._arrow(split)) if self.prepared else self._plain(names), names)
         except (pa.ArrowException, KeyError, OSError) as error:
             raise ConfigurationError(f"data.folder {self.folder}: its table cannot be read ({error})") from error
         if not self.prepared and any(np.isnan(column).any() for chunk in columns.chunks for column in chunk):
             raise ConfigurationError(f"data.folder {self.folder}: it has empty cells; `prepare table` names the column")
         return columns
 
-    def _plain(self) -> Any:
+    def _plain(self, names: list[str]) -> Any:
         import pyarrow as pa
         import pyarrow.feather as feather
         import pyarrow.parquet as pq
 
-        names = self.names
         read = [
             pq.read_table(path, columns=names) if path.suffix == PARQUET else feather.read_table(path, columns=names)
             for path in self._plain_files()
