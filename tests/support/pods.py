@@ -10,7 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,17 @@ class Volumes:
     workspace: Path
     data: Path | None = None
     output: Path | None = None
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a pod's first process starts with."""
+
+    command: Sequence[str]
+    env: Mapping[str, str]
+    folder: Path
+    stdout: Path
+    stderr: Path
 
 
 @dataclass
@@ -80,16 +91,23 @@ def example(name: str, **changes: Any) -> dict[str, Any]:
 
 @contextmanager
 def running(
-    spec: Mapping[str, Any], volumes: Volumes, attempt: int = 1, nodes: int | None = None
+    spec: Mapping[str, Any],
+    volumes: Volumes,
+    attempt: int = 1,
+    nodes: int | None = None,
+    launch: Callable[[Start], Any] | None = None,
 ) -> Iterator[list[Pod]]:
-    """Start the pods of one attempt (only the first ``nodes``, if given). On leaving, what still runs is killed."""
-    job = job_from(raw_job(**(dict(spec) | {"masterPort": free_port()})))
+    """Start the pods of one attempt (only the first ``nodes``, if given). On leaving, what still runs is killed.
+
+    ``launch`` starts a pod's process in another way; it returns something like a subprocess.Popen.
+    """
+    job = job_from(raw_job(**(dict(spec) | {"masterPort": free_port(), "progressPort": 0})))
     assert job.spec is not None, job.problems
     _write_files(job, volumes)
     pods: list[Pod] = []
     try:
         for rank in range(nodes or job.spec.num_nodes):
-            pods.append(_start(job, volumes, attempt, rank))  # noqa: PERF401 - those already started must be ended
+            pods.append(_start(job, volumes, attempt, rank, launch or _launch))  # noqa: PERF401 - those already started must be ended
         yield pods
     finally:
         for pod in pods:
@@ -107,7 +125,7 @@ def _write_files(job: Job, volumes: Volumes) -> None:
         (volumes.workspace / names.CONFIG_FILE).write_text(yaml.safe_dump(job.spec.run.trainer.config))
 
 
-def _start(job: Job, volumes: Volumes, attempt: int, rank: int) -> Pod:
+def _start(job: Job, volumes: Volumes, attempt: int, rank: int, launch: Callable[[Start], Any]) -> Pod:
     assert job.spec is not None
     variables = _variables(job, volumes, attempt, rank)
     files = [volumes.workspace / f"{attempt}-{rank}.{kind}" for kind in ("stdout", "stderr", "reason")]
@@ -115,17 +133,22 @@ def _start(job: Job, volumes: Volumes, attempt: int, rank: int) -> Pod:
         file.write_bytes(b"")
     inherited = {key: value for key, value in os.environ.items() if not _FOREIGN.match(key)}
     path = f"{Path(sys.executable).parent}{os.pathsep}{inherited.get('PATH', '')}"
-    with files[0].open("wb") as stdout, files[1].open("wb") as stderr:
-        process = subprocess.Popen(
-            _command(job, volumes, variables),
-            env=inherited | variables | {"TRAININGJOB_TERMINATION_LOG": str(files[2]), "PATH": path},
-            cwd=volumes.workspace,
+    env = inherited | variables | {"TRAININGJOB_TERMINATION_LOG": str(files[2]), "PATH": path}
+    process = launch(Start(_command(job, volumes, variables), env, volumes.workspace, files[0], files[1]))
+    return Pod(process, *files, job.spec.master_port)
+
+
+def _launch(given: Start) -> subprocess.Popen[bytes]:
+    with given.stdout.open("wb") as stdout, given.stderr.open("wb") as stderr:
+        return subprocess.Popen(
+            given.command,
+            env=given.env,
+            cwd=given.folder,
             stdin=subprocess.DEVNULL,
             stdout=stdout,
             stderr=stderr,
             start_new_session=True,
         )
-    return Pod(process, *files, job.spec.master_port)
 
 
 def _variables(job: Job, volumes: Volumes, attempt: int, rank: int) -> dict[str, str]:
