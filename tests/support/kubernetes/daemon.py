@@ -58,6 +58,11 @@ class Daemon:
             return None
         return self.wait()
 
+    @property
+    def pid(self) -> int | None:
+        """The process that holds the command; its only child is the command itself."""
+        return self._process.pid if self._process else None
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal; SIGSTOP and SIGCONT pause and resume it."""
         if self._process is not None and self._process.poll() is None:
