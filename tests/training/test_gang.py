@@ -16,8 +16,8 @@ def test_the_example_reaches_its_accuracy_on_two_pods(two_pods: Run) -> None:
 
 
 def test_every_rank_says_its_place_in_the_gang(two_pods: Run, four_processes: Run) -> None:
-    assert "rank 0 of 2 (node 1 of 2, local rank 0), backend gloo on cpu" in two_pods.lines[0][0]
-    assert "rank 1 of 2 (node 2 of 2, local rank 0), backend gloo on cpu" in two_pods.lines[1][0]
+    assert two_pods.line("rank 0 of 2 (node 1 of 2, local rank 0), backend gloo on cpu")
+    assert two_pods.line("rank 1 of 2 (node 2 of 2, local rank 0), backend gloo on cpu", 1)
     for rank in range(4):
         assert four_processes.line(f"rank {rank} of 4 (node {rank // 2 + 1} of 2, local rank {rank % 2})", rank // 2)
 

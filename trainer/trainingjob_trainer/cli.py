@@ -24,7 +24,7 @@ from trainingjob_trainer.callbacks import (
     without_lightnings_sigterm,
 )
 from trainingjob_trainer.checkpoint import FOLDER, AtomicCheckpointIO
-from trainingjob_trainer.cluster import GangEnvironment
+from trainingjob_trainer.cluster import GangEnvironment, strategy_for
 from trainingjob_trainer.data import fingerprint
 from trainingjob_trainer.data.image_folder import ImageFolder
 from trainingjob_trainer.data.packed import PackedImages
@@ -176,6 +176,7 @@ class TrainerCLI(LightningCLI):
         return {
             "plugins": [*_as_list(given.plugins), GangEnvironment(self.environment), io],
             "callbacks": [*_as_list(given.callbacks), *mine],
+            "strategy": strategy_for(self.environment, given.strategy),
             # Ours are callbacks of Lightning's kind `Checkpoint`, even the one that only prints.
             "enable_checkpointing": True,
         }

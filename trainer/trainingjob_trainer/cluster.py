@@ -5,8 +5,10 @@ the one reading in environment.py.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from lightning_fabric.plugins import ClusterEnvironment
+from pytorch_lightning.strategies import DDPStrategy
 
 from trainingjob_trainer.environment import Environment
 from trainingjob_trainer.errors import ConfigurationError
@@ -56,6 +58,22 @@ class GangEnvironment(ClusterEnvironment):
         """Raises ConfigurationError if the configuration asks for another gang than there is."""
         _require("trainer.devices", num_devices, self.environment.devices, "TRAININGJOB_DEVICES", "processesPerNode")
         _require("trainer.num_nodes", num_nodes, self.environment.num_nodes, "TRAININGJOB_NUM_NODES", "numNodes")
+
+
+class UnevenDDPStrategy(DDPStrategy):
+    """DDP over nodes with unlike numbers of processes (spec.nodeOverrides).
+
+    Lightning deals samples out by nodes x devices, which every node would reckon differently; here by the real gang.
+    """
+
+    @property
+    def distributed_sampler_kwargs(self) -> dict[str, int]:
+        return {"num_replicas": self.world_size, "rank": self.global_rank}
+
+
+def strategy_for(environment: Environment, asked: Any) -> Any:
+    """The configuration's strategy, or, for plain DDP over unlike nodes, the one that knows them."""
+    return UnevenDDPStrategy() if asked == "ddp" and not environment.is_even else asked
 
 
 def _require(field: str, value: int, actual: int, variable: str, spec: str) -> None:

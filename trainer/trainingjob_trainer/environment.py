@@ -16,7 +16,11 @@ DEFAULT_PORT = 29500
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """One process of a gang of ``num_nodes`` pods with ``devices`` processes each (all ranks count from 0)."""
+    """One process of a gang of ``num_nodes`` pods, with ``devices`` processes in this one (all ranks count from 0).
+
+    ``offset`` is the number of processes in the pods before this one, ``world_size`` that of all.
+    (The injected WORLD_SIZE is the number of nodes.)
+    """
 
     job: str
     uid: str
@@ -30,29 +34,32 @@ class Environment:
     data_dir: Path
     output_dir: Path | None
     cpus: int
+    offset: int
+    world_size: int
 
     @property
     def rank(self) -> int:
         """This process's rank among all processes of the gang."""
-        return self.node_rank * self.devices + self.local_rank
+        return self.offset + self.local_rank
 
     @property
-    def world_size(self) -> int:
-        """Number of processes in the gang. (The injected WORLD_SIZE is the number of nodes.)"""
-        return self.num_nodes * self.devices
+    def is_even(self) -> bool:
+        """Whether every pod has as many processes as this one, as far as can be told from here."""
+        return (self.offset, self.world_size) == (self.node_rank * self.devices, self.num_nodes * self.devices)
 
 
 def read_environment(env: Mapping[str, str]) -> Environment:
     """The process's place, from its environment variables. Raises ConfigurationError on a value that is no number."""
     num_nodes = _positive(env, "TRAININGJOB_NUM_NODES", "PL_TRAINER_NUM_NODES")
     devices = _positive(env, "TRAININGJOB_DEVICES", "PL_TRAINER_DEVICES")
+    node_rank = _below(env, "NODE_RANK", num_nodes)
     output = env.get("TRAININGJOB_OUTPUT_DIR", "")
     return Environment(
         job=env.get("TRAININGJOB_NAME", "local"),
         uid=env.get("TRAININGJOB_UID", ""),
         attempt=_number(env, "TRAININGJOB_ATTEMPT", 1),
         num_nodes=num_nodes,
-        node_rank=_below(env, "NODE_RANK", num_nodes),
+        node_rank=node_rank,
         devices=devices,
         local_rank=_below(env, "LOCAL_RANK", devices),
         main_address=env.get("MASTER_ADDR", "127.0.0.1"),
@@ -60,6 +67,8 @@ def read_environment(env: Mapping[str, str]) -> Environment:
         data_dir=Path(env.get("TRAININGJOB_DATA_DIR", "/data")),
         output_dir=Path(output) if output else None,
         cpus=_cpus(env, devices),
+        offset=_number(env, "TRAININGJOB_PROCESS_OFFSET", node_rank * devices),
+        world_size=_number(env, "TRAININGJOB_NUM_PROCESSES", num_nodes * devices),
     )
 
 

@@ -10,6 +10,16 @@ class ConfigurationError(Exception):
     """The run was set up wrongly: trying again cannot help, so the operator must not restart it."""
 
 
+class PortInUseError(Exception):
+    """Rank 0 cannot listen where the others will look for it."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(
+            f"port {port} (spec.masterPort) is already in use on rank 0's node: end the other program, or give the job "
+            "another masterPort; pods with hostNetwork share the ports of their node"
+        )
+
+
 class PreemptedError(Exception):
     """SIGTERM came, and all ranks agreed to stop after the same step. ``saved`` is the checkpoint, None without one."""
 

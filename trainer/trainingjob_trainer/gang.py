@@ -5,22 +5,15 @@ long a collective may hang before the gang is given up. A dead gloo peer is noti
 that vanish without a word.
 """
 
+import os
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Protocol
 
+from trainingjob_trainer import interfaces, versions
 from trainingjob_trainer.environment import Environment
-from trainingjob_trainer.log import say
-
-
-class Store(Protocol):
-    """Few small values shared by the whole gang (torch's TCPStore, served by rank 0)."""
-
-    def set(self, key: str, value: str) -> None: ...
-
-    def get(self, key: str) -> bytes:
-        """The value, waiting until somebody has set it."""
-        ...
+from trainingjob_trainer.errors import PortInUseError
+from trainingjob_trainer.log import say, warn
+from trainingjob_trainer.store import Store as Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +32,20 @@ class ProcessGroup:
 
 
 def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> Store | None:
-    """Join the gang; returns its store, None for a gang of one. Raises torch's DistError if a peer does not come."""
+    """Join the gang; returns its store, None for a gang of one.
+
+    Raises ConfigurationError if the ranks run different software or a network interface is not there, PortInUseError on
+    rank 0, and torch's DistError if a peer does not come.
+    """
     backend = settings.backend or ("nccl" if accelerator == "cuda" else "gloo")
     if environment.world_size == 1:
         say(_line(environment, "none", accelerator))
         return None
     import torch.distributed as dist
 
-    store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # public, but torch does not say so in its types
-        environment.main_address,
-        environment.main_port,
-        environment.world_size,
-        is_master=environment.rank == 0,
-        timeout=timedelta(seconds=settings.rendezvous_seconds),
-    )
+    _say_network(environment, backend)
+    store = _meet(environment, settings)
+    versions.compare(store, environment, versions.own())
     dist.init_process_group(
         backend,
         store=store,  # type: ignore[arg-type]
@@ -62,6 +55,35 @@ def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> 
     )
     say(_line(environment, backend, accelerator))
     return store
+
+
+def _meet(environment: Environment, settings: ProcessGroup) -> Store:
+    """Where the ranks find each other: rank 0 listens, the others come."""
+    import torch.distributed as dist
+
+    try:
+        store: Store = dist.TCPStore(  # type: ignore[attr-defined]  # public, but torch does not say so in its types
+            environment.main_address,
+            environment.main_port,
+            environment.world_size,
+            is_master=environment.rank == 0,
+            timeout=timedelta(seconds=settings.rendezvous_seconds),
+        )
+    except RuntimeError as error:
+        if environment.rank == 0 and "address already in use" in str(error).lower():
+            raise PortInUseError(environment.main_port) from error
+        raise
+    return store
+
+
+def _say_network(environment: Environment, backend: str) -> None:
+    """The first process of each node says over which interface it meets the others."""
+    network = interfaces.look(environment.main_address, environment.main_port)
+    line, doubt = interfaces.check(network, backend, os.environ)
+    if environment.local_rank == 0:
+        say(line)
+        if doubt:
+            warn(doubt)
 
 
 def dissolve() -> None:

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 
-from trainingjob_trainer.gang import Store
 from trainingjob_trainer.log import warn
 from trainingjob_trainer.retention import newest_first
+from trainingjob_trainer.store import Store
 
 _KEY = "trainingjob/resume"
 _UNREADABLE = (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from trainingjob_trainer.environment import Environment
 from trainingjob_trainer.errors import ConfigurationError
-from trainingjob_trainer.gang import Store
+from trainingjob_trainer.store import Store
 
 BLOCK = 4096
 BLOCKS = 16  # per file, evenly spread, the first and the last among them
