@@ -11,7 +11,7 @@ WORKERS ?= 2
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim mutants golden lint format generate lock clean
+.PHONY: help demo test sim mutants golden lint format bench generate lock clean
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -44,6 +44,10 @@ lint: $(VENV)/.dev ## Check style, types and layers
 format: $(VENV)/.dev ## Put the code into its standard form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+bench: $(VENV)/.dev ## Measure the operator beside a plain client on a real API server (CASE=burst, QUICK=1, WRITE=1)
+	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.control \
+		$(addprefix --case ,$(CASE)) $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
 generate: $(VENV)/.dev ## Write the CRD, docs/api.md, the chart's copies and manifests/install.yaml anew
 	@$(BIN)/trainingjob crd > $(VENV)/crd.yaml

@@ -73,7 +73,10 @@ async def _whole_life(on: World, namespace: str, name: str) -> None:
 
 async def _until_state(on: World, namespace: str, name: str, state: str) -> None:
     async with asyncio.timeout(120):
-        while (await on.api.get(TRAININGJOBS, namespace, name)).get("status", {}).get("state") != state:
+        while True:
+            found = await on.api.get(TRAININGJOBS, namespace, name)
+            if found.get("status", {}).get("state") == state:
+                return
             await asyncio.sleep(0.02)
 
 

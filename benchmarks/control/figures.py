@@ -1,5 +1,6 @@
 """Figures: medians, percentiles, and what a case was to reach. Pure."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from statistics import median
@@ -8,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure of a case. ``floor`` is the same for a plain client; ``goal`` says in words what ``value`` is to reach.
+    """One figure of a case. ``floor`` is a plain client's, ``goal`` what ``value`` is to reach, in words.
 
     ``ok`` is None where nothing was promised.
     """
@@ -43,7 +44,7 @@ def as_fast_as(case: str, name: str, value: float, floor: float, share: float) -
 def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that so many percent of all do not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-len(ordered) * percent // 100).__int__() - 1)]
+    return ordered[max(math.ceil(len(ordered) * percent / 100) - 1, 0)]
 
 
 def middle(values: Sequence[float]) -> float:
@@ -55,9 +56,11 @@ def table(figures: Sequence[Figure]) -> str:
     head = ("case", "figure", "operator", "floor", "ratio", "goal", "")
     rows = [head, tuple("-" * 3 for _ in head), *map(_row, figures)]
     widths = [max(len(row[at]) for row in rows) for at in range(len(head))]
-    return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
-    )
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
 
 
 def _row(figure: Figure) -> tuple[str, ...]:

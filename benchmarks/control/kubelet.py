@@ -97,9 +97,7 @@ def running(number: int) -> Object:
         "podIP": ip,
         "podIPs": [{"ip": ip}],
         "startTime": now,
-        "conditions": [
-            {"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Ready", "PodScheduled")
-        ],
+        "conditions": [{"type": "Ready", "status": "True", "lastTransitionTime": now}],
         "containerStatuses": [container | {"state": {"running": {"startedAt": now}}}],
     }
 

@@ -1,4 +1,4 @@
-"""Where it is measured: a control plane of our own, the fake kubelet, the observer, and the operator when it is its turn.
+"""Where it is measured: a control plane of our own, the fake kubelet, the observer, and the operator in its turn.
 
 Starts and tidies up; measures nothing.
 """
