@@ -25,6 +25,7 @@ from trainingjob_trainer.callbacks import (
 )
 from trainingjob_trainer.checkpoint import FOLDER, AtomicCheckpointIO
 from trainingjob_trainer.cluster import GangEnvironment, strategy_for
+from trainingjob_trainer.curves import ConfigurationFile, Curves, loggers
 from trainingjob_trainer.data import fingerprint
 from trainingjob_trainer.data.image_folder import ImageFolder
 from trainingjob_trainer.data.packed import PackedImages
@@ -70,6 +71,7 @@ class TrainerCLI(LightningCLI):
             parser_class=Parser,
             parser_kwargs={"prog": "python -m trainingjob_trainer"},
             trainer_defaults=self._defaults(),
+            save_config_callback=ConfigurationFile,
             save_config_kwargs={"overwrite": True},
             seed_everything_default=0,
         )
@@ -159,7 +161,7 @@ class TrainerCLI(LightningCLI):
             "strategy": "ddp" if self.environment.world_size > 1 else "auto",
             "default_root_dir": str(self.output) if self.output else None,
             "max_epochs": 10,
-            "logger": False,
+            "logger": None,  # ours (curves.py); false for none
             # Its control characters fill a pod's log, and a line per epoch says as much.
             "enable_progress_bar": False,
             "enable_model_summary": False,
@@ -173,7 +175,11 @@ class TrainerCLI(LightningCLI):
         io = AtomicCheckpointIO(self.folder, owner_of(self.environment), saving.keep)
         mine: list[pl.Callback] = [EpochLine(), ResumedLoader(), Randomness()]
         mine.append(SaveAndStop(folder, saving, self.preemption, io))
+        draws = given.logger is None and self.output is not None and self.subcommand == "fit"
+        if draws:
+            mine.append(Curves())
         return {
+            "logger": loggers(self.output, self.environment) if draws and self.output else given.logger or False,
             "plugins": [*_as_list(given.plugins), GangEnvironment(self.environment), io],
             "callbacks": [*_as_list(given.callbacks), *mine],
             "strategy": strategy_for(self.environment, given.strategy),
