@@ -22,11 +22,11 @@ from pytorch_lightning import LightningModule
 from torch import nn
 
 class Witness(LightningModule):
-    def __init__(self, steps: int, pause: float = 0.0, ballast: int = 0) -> None:
+    def __init__(self, steps, pause=0.0, val_pause=0.0, ballast=0):
         super().__init__()
         self.net = nn.Sequential(nn.Flatten(), nn.Linear(64, 32), nn.ReLU(), nn.Dropout(0.2), nn.Linear(32, 10))
         self.register_buffer("ballast", torch.zeros(ballast))
-        self.pause, self.steps = pause, steps
+        self.pause, self.val_pause, self.steps = pause, val_pause, steps
 
     def on_train_start(self):
         name = f"seen-{os.environ['TRAININGJOB_ATTEMPT']}-{self.global_rank}.jsonl"
@@ -42,7 +42,7 @@ class Witness(LightningModule):
     def validation_step(self, batch, batch_idx):
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             print("validating", flush=True)
-        time.sleep(self.pause)
+            time.sleep(self.val_pause)
         self.log("val_loss", nn.functional.cross_entropy(self.net(batch[0]), batch[1]), sync_dist=True)
 
     def configure_optimizers(self):
@@ -54,11 +54,14 @@ class Witness(LightningModule):
 Step = tuple[int, int, tuple[int, ...]]
 
 
-def spec(pause: float = 0.0, ballast: int = 0, every_steps: int = 4, **changes: Any) -> dict[str, Any]:
-    """The example with the model above; ``pause`` seconds a step, ``ballast`` floats more in a checkpoint."""
+def spec(every_steps: int = 4, model: dict[str, Any] | None = None, **changes: Any) -> dict[str, Any]:
+    """The example with the model above.
+
+    Its arguments: ``pause`` and ``val_pause``, seconds a step; ``ballast``, floats more in a checkpoint.
+    """
     given = example("digits.yaml", files={"witness.py": MODEL}, **changes)
     config = given["run"]["trainer"]["config"]
-    arguments = {"steps": EPOCHS * STEPS, "pause": pause, "ballast": ballast}
+    arguments = {"steps": EPOCHS * STEPS} | (model or {})
     config["model"] = {"class_path": "witness.Witness", "init_args": arguments}
     config["trainer"]["max_epochs"] = EPOCHS
     config["checkpoint"] = {"every_steps": every_steps}

@@ -21,7 +21,7 @@ PAUSE = 0.003
 
 def spec() -> dict[str, Any]:
     """The job that is killed."""
-    return exact.spec(pause=PAUSE, ballast=BALLAST)
+    return exact.spec(model={"pause": PAUSE, "ballast": BALLAST})
 
 
 @dataclass(frozen=True)

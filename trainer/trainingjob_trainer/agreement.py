@@ -46,6 +46,8 @@ class Agreement:
         mine = sum(_counts(trainer))
         shared = _reduce(trainer, [-mine])[0]
         self._shared_batches = -shared if math.isfinite(shared) else 0
+        # Validation has a speed of its own, so its first step is measured.
+        self._rhythm.advance(self._steps, math.inf)
 
     def after_validation_step(self, trainer: Trainer, number: int) -> None:
         """As `after_step`; ``number`` counts the validation's batches from 1."""

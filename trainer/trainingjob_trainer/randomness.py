@@ -12,6 +12,8 @@ import numpy as np
 import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from trainingjob_trainer.validation import is_to_begin, is_within_training
+
 _KEY = "trainingjob_random"
 
 
@@ -20,10 +22,12 @@ class Randomness(Callback):
 
     def __init__(self) -> None:
         self._loaded: dict[str, Any] | None = None
+        self._before_validation: dict[str, Any] | None = None
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Called on all ranks: a checkpoint is always put together by all of them."""
-        ranks: list[Any] = [current(trainer)]
+        anew = trainer.validating and is_to_begin(trainer.fit_loop.epoch_loop.val_loop.batch_progress)
+        ranks: list[Any] = [self._before_validation if anew else current(trainer)]
         if trainer.world_size > 1:
             mine, ranks = ranks[0], [None] * trainer.world_size
             torch.distributed.all_gather_object(ranks, mine)
@@ -36,6 +40,13 @@ class Randomness(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._loaded is not None and not self._loaded["within_epoch"]:
             self._restore(trainer)
+
+    def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if is_within_training(trainer):
+            if self._loaded is not None:
+                self._restore(trainer)
+            # What a checkpoint has that is saved within this validation, which is then done again.
+            self._before_validation = current(trainer)
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         if self._loaded is not None:
@@ -73,5 +84,5 @@ def restore(trainer: Trainer, state: dict[str, Any]) -> None:
 
 def _within_epoch(trainer: Trainer) -> bool:
     """Whether the epoch goes on after this checkpoint."""
-    progress = trainer.fit_loop.epoch_progress.current
-    return progress.processed < progress.ready
+    progress: Any = trainer.fit_loop.epoch_progress.current
+    return bool(progress.processed < progress.ready)

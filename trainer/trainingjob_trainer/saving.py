@@ -11,14 +11,13 @@ from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
-from pytorch_lightning.loops.progress import _BatchProgress
-from pytorch_lightning.trainer.states import TrainerFn
 
 from trainingjob_trainer.agreement import Agreement
 from trainingjob_trainer.checkpoint import AtomicCheckpointIO
 from trainingjob_trainer.errors import PreemptedError
 from trainingjob_trainer.preemption import Preemption
 from trainingjob_trainer.retention import name_of
+from trainingjob_trainer.validation import begin_anew, follows, is_within_training
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,24 +72,24 @@ class SaveAndStop(Checkpoint):
         verdict, every = self._agreement.verdict, self._settings.every_steps
         if every and self._folder and trainer.global_step % every == 0:
             verdict.save = True
-        if (verdict.save or verdict.stop) and not _validation_follows(trainer):
+        if (verdict.save or verdict.stop) and not follows(trainer):
             self._save(trainer)
             self._stop_if_told(trainer)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _within_training(trainer):
+        if is_within_training(trainer):
             self._validated = 0
             self._agreement.before_validation(trainer)
             self._leave_validation_if_told(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any, **__: Any) -> None:
-        if _within_training(trainer):
+        if is_within_training(trainer):
             self._validated += 1
             self._agreement.after_validation_step(trainer, self._validated)
             self._leave_validation_if_told(trainer)
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _within_training(trainer):
+        if is_within_training(trainer):
             self._agreement.ask(trainer)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -136,27 +135,7 @@ class SaveAndStop(Checkpoint):
         return False
 
 
-def begin_anew(progress: _BatchProgress) -> None:
-    """Put a validation's counters to where Lightning, restarted, runs it from its first batch (and runs it at all)."""
-    before = progress.total.ready - progress.current.ready
-    for tracker, done in ((progress.total, before), (progress.current, 0)):
-        tracker.ready = tracker.started = done + 1  # type: ignore[attr-defined]
-        tracker.processed = tracker.completed = done  # type: ignore[attr-defined]
-    progress.is_last_batch = False
-
-
-def _within_training(trainer: Trainer) -> bool:
-    return trainer.state.fn == TrainerFn.FITTING and not trainer.sanity_checking
-
-
 def _is_last_epoch(trainer: Trainer) -> bool:
     """Whether training is done, so that a run that was told to stop may as well end."""
     steps_done = 0 <= trainer.max_steps <= trainer.global_step
     return steps_done or trainer.should_stop or trainer.current_epoch + 1 == trainer.max_epochs
-
-
-def _validation_follows(trainer: Trainer) -> bool:
-    """Whether this was an epoch's last batch, or one after which validation is due."""
-    loop, fetcher = trainer.fit_loop.epoch_loop, trainer.fit_loop._data_fetcher
-    assert fetcher is not None
-    return loop._num_ready_batches_reached() or loop._should_check_val_fx(fetcher)
