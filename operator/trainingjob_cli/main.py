@@ -158,6 +158,26 @@ def render(file: Path, namespace: str, attempt: int, cluster_domain: str) -> Non
 
 
 @main.command()
+@click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="Default: FOLDER/curves.png.")
+def plot(folder: Path, output: Path | None) -> None:
+    """Draw loss and samples per second of a job as a PNG.
+
+    FOLDER is what the job has as its output: a claim's folder of the sandbox, or a copy from a cluster. Needs
+    matplotlib: pip install 'trainingjob[plot]'.
+    """
+    from trainingjob_cli import plot as plotting
+
+    path = output or folder / "curves.png"
+    try:
+        attempts = plotting.find_attempts(folder)
+        plotting.draw(plotting.merge(map(plotting.read, attempts)), folder.resolve().name, path)
+    except plotting.PlotError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(path)
+
+
+@main.command()
 def crd() -> None:
     """Print the CustomResourceDefinition, for `kubectl apply --server-side -f -`."""
     from trainingjob_operator.api.schema import crd as definition
