@@ -61,7 +61,8 @@ class Randomness(Callback):
 def current(trainer: Trainer) -> dict[str, Any]:
     """The generators' states, as plain values and tensors."""
     device = trainer.strategy.root_device
-    kind, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    numbers: Any = np.random.get_state(legacy=True)
+    kind, keys, position, has_gauss, gauss = numbers
     return {
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
