@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 RECONNECT = 0.1
 RELEASE_TRIES = 2
+MOMENT = 0.01
+"""The shortest wait, in seconds: the event loop's clock and ours need not agree on when a moment is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +108,7 @@ class Elector:
         """Until the Lease changes or so many seconds have passed; a leader never longer than it may write."""
         limit = min(seconds, self._fence.left()) if self._term else seconds
         with suppress(TimeoutError):
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(max(limit, MOMENT)):
                 await self._changed.wait()
 
     async def _check_term(self) -> None:
