@@ -11,12 +11,12 @@ WORKERS ?= 2
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim mutants golden lint format bench generate lock clean
+.PHONY: help demo test sim mutants golden lint format bench generate lock clean bench-trainer trainer-faults
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(VENV)/.demo ## Train a small model on this machine as a cluster would: two pods, real DDP, no GPU
 	@$(BIN)/python -m trainingjob_trainer prepare digits .trainingjob/datasets/digits
@@ -48,6 +48,15 @@ format: $(VENV)/.dev ## Put the code into its standard form
 bench: $(VENV)/.dev ## Measure the operator beside a plain client on a real API server (CASE=burst, QUICK=1, WRITE=1)
 	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.control \
 		$(addprefix --case ,$(CASE)) $(if $(QUICK),--quick) $(if $(WRITE),--write)
+
+bench-trainer: $(VENV)/.dev ## Measure the trainer beside a plain PyTorch loop (CASES=loops,stall,restart QUICK=1)
+	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.trainer
+
+trainer-faults: $(VENV)/.dev ## Kill training 100 times at random moments, and send SIGTERM in every way
+	@rm -f $(VENV)/trainer-faults.log
+	@TRAINER_FAULTS=100 TRAINER_FAULTS_LOG=$(CURDIR)/$(VENV)/trainer-faults.log $(BIN)/pytest -q \
+		tests/training/test_faults_kills.py tests/training/test_preemption.py
+	@cat $(VENV)/trainer-faults.log
 
 generate: $(VENV)/.dev ## Write the CRD, docs/api.md, the chart's copies and manifests/install.yaml anew
 	@$(BIN)/trainingjob crd > $(VENV)/crd.yaml

@@ -29,6 +29,7 @@ class Witness(LightningModule):
         self.pause, self.val_pause, self.steps = pause, val_pause, steps
 
     def on_train_start(self):
+        self.first = True
         name = f"seen-{os.environ['TRAININGJOB_ATTEMPT']}-{self.global_rank}.jsonl"
         self.notes = open(os.path.join(os.environ["TRAININGJOB_OUTPUT_DIR"], name), "w", buffering=1)
 
@@ -36,6 +37,9 @@ class Witness(LightningModule):
         images, labels = batch
         seen = [zlib.crc32(image.numpy().tobytes()) for image in images]
         self.notes.write(json.dumps([self.global_step + 1, self.current_epoch, seen]) + "\\n")
+        if self.first:
+            print("first step at", time.time(), flush=True)
+            self.first = False
         time.sleep(self.pause)
         return nn.functional.cross_entropy(self.net(images), labels)
 
@@ -96,6 +100,12 @@ def witnessed(volumes: Volumes, attempts: int, ranks: int = 2) -> Witnessed:
     steps = [[_steps(output / f"seen-{n}-{rank}.jsonl") for rank in range(ranks)] for n in range(1, attempts + 1)]
     last = output / "checkpoints" / f"step-{EPOCHS * STEPS:08d}.ckpt"
     return Witnessed(steps, torch.load(last, weights_only=True)["state_dict"])
+
+
+def began(volumes: Volumes, attempt: int) -> float:
+    """When rank 0 of an attempt began its first step, seconds since the epoch."""
+    lines = (volumes.workspace / f"{attempt}-0.stdout").read_text().splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith("first step at"))
 
 
 def _steps(file: Path) -> list[Step]:

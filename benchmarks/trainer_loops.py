@@ -1,0 +1,168 @@
+"""Three loops over the same model and data in one process group: plain PyTorch, this trainer, Lightning as shipped.
+
+One process of the gang. They take turns, so that what the machine does besides falls on all of them. Each loop says
+how many seconds its steps took; how they are compared is in trainer.py.
+"""
+
+import argparse
+import json
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from trainingjob_trainer.imports import without_scipy_signal
+
+with without_scipy_signal():
+    import pytorch_lightning as pl
+
+from trainingjob_trainer.callbacks import EpochLine, ResumedLoader, without_lightnings_sigterm
+from trainingjob_trainer.checkpoint import AtomicCheckpointIO
+from trainingjob_trainer.cluster import GangEnvironment
+from trainingjob_trainer.environment import Environment, read_environment
+from trainingjob_trainer.loop import make_lean
+from trainingjob_trainer.ownership import owner_of
+from trainingjob_trainer.preemption import Preemption
+from trainingjob_trainer.randomness import Randomness
+from trainingjob_trainer.saving import SaveAndStop, Saving
+
+BATCH = 32
+KEPT = 16  # different batches
+
+
+class Model(pl.LightningModule):
+    """Four layers of ``width``; ``logs``: whether each step calls self.log, as most models do."""
+
+    def __init__(self, width: int, logs: bool) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        layers = [nn.Linear(64, width), nn.ReLU(), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 1)]
+        self.net = nn.Sequential(*layers)
+        self.logs = logs
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        outputs: Tensor = self.net(inputs)
+        return outputs
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        loss = nn.functional.mse_loss(self(batch[0]), batch[1])
+        if self.logs:
+            self.log("loss", loss)
+        return loss
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)
+
+
+@dataclass
+class Timed:
+    """The batches of one epoch, and when each was asked for."""
+
+    batches: list[tuple[Tensor, Tensor]]
+    steps: int
+    asked: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for number in range(self.steps):
+            self.asked.append(time.perf_counter())
+            yield self.batches[number % KEPT]
+
+    @property
+    def durations(self) -> list[float]:
+        """Seconds of each step but the first tenth."""
+        counted = self.asked[self.steps // 10 :]
+        return [after - before for before, after in pairwise(counted)]
+
+
+def plain(model: Model, data: Timed) -> None:
+    """The loop that one would write by hand."""
+    ddp = DistributedDataParallel(model.net)
+    optimizer = model.configure_optimizers()
+    for inputs, targets in data:
+        loss = nn.functional.mse_loss(ddp(inputs), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+def ours(model: Model, data: Timed) -> None:
+    """The trainer as `python -m trainingjob_trainer` puts it together, with its callbacks, for a job without output."""
+    place = read_environment(os.environ)
+    io = AtomicCheckpointIO(None, owner_of(place))
+    stop = SaveAndStop(None, Saving(), Preemption(), io)
+    trainer = _trainer(place, [EpochLine(), ResumedLoader(), Randomness(), stop], plugins=[io])
+    make_lean(trainer)
+    without_lightnings_sigterm(trainer)
+    trainer.fit(model, data)
+
+
+def shipped(model: Model, data: Timed) -> None:
+    """Lightning's Trainer with the same settings and none of our parts."""
+    _trainer(read_environment(os.environ), []).fit(model, data)
+
+
+LOOPS = {"plain": plain, "ours": ours, "shipped": shipped}
+
+
+def _trainer(place: Environment, callbacks: list[Any], plugins: list[Any] | None = None) -> pl.Trainer:
+    return pl.Trainer(
+        accelerator="cpu",
+        devices=place.devices,
+        num_nodes=place.num_nodes,
+        strategy="ddp",
+        max_epochs=1,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=bool(callbacks),
+        callbacks=callbacks,
+        plugins=[GangEnvironment(place), *(plugins or [])],
+    )
+
+
+def measure(width: int, steps: int, rounds: int, logs: bool) -> dict[str, list[float]]:
+    """Seconds of every counted step, by loop; the loops take turns, in the other order every second round."""
+    generator = torch.Generator().manual_seed(dist.get_rank())
+    batches = [(torch.randn(BATCH, 64, generator=generator), torch.randn(BATCH, 1)) for _ in range(KEPT)]
+    seconds: dict[str, list[float]] = {name: [] for name in LOOPS}
+    for number in range(rounds):
+        names = list(LOOPS) if number % 2 else list(LOOPS)[::-1]
+        for name in names:
+            data = Timed(batches, steps)
+            dist.barrier()
+            LOOPS[name](Model(width, logs), data)
+            seconds[name] += data.durations
+    return seconds
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--cases", type=json.loads, help="[[width, steps, rounds, logs], ...]")
+    parser.add_argument("--result", type=Path, help="where rank 0 writes its figures")
+    options = parser.parse_args()
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo")
+    figures = [measure(*case) for case in options.cases]
+    if dist.get_rank() == 0:
+        options.result.write_text(json.dumps(figures))
+    dist.barrier()
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()
