@@ -19,13 +19,17 @@ class NodeCache:
     def __init__(self, changed: Callable[[str], None], clock: Callable[[], datetime]) -> None:
         self._not_ready_since: dict[str, datetime | None] = {}
         self._missed_since: dict[str, datetime] = {}
+        self._asked_early: set[str] = set()
         self._changed = changed
         self._clock = clock
         self.synced = False
 
     def troubles(self, names: Iterable[str]) -> dict[str, NodeTrouble]:
-        """Those of the named nodes that are not well."""
-        found = {name: self._trouble(name) for name in set(names)} if self.synced else {}
+        """Those of the named nodes that are not well. Whoever asks before the first list is told when it is there."""
+        if not self.synced:
+            self._asked_early.update(names)
+            return {}
+        found = {name: self._trouble(name) for name in set(names)}
         return {name: trouble for name, trouble in found.items() if trouble is not None}
 
     def put(self, raw: Object) -> None:
@@ -50,6 +54,13 @@ class NodeCache:
         self.synced = True
         for raw in listed:
             self.put(raw)
+        self._answer_early()
+
+    def _answer_early(self) -> None:
+        """Wake those who asked too early about nodes that are not well: no change would ever do it."""
+        asked, self._asked_early = self._asked_early, set()
+        for name in sorted(self.troubles(asked)):
+            self._changed(name)
 
     def _trouble(self, name: str) -> NodeTrouble | None:
         if name not in self._not_ready_since:
