@@ -53,6 +53,7 @@ def test_explain_teaches_the_launchers(arena: Arena, ns: str) -> None:
 
 def test_a_killed_rank_restarts_the_gang_which_resumes_from_its_checkpoint(arena: Arena, ns: str) -> None:
     arena.kubectl("apply", "-n", ns, "-f", "-", stdin=_longer(Path(DIGITS).read_text()))
+    eventually("its progress is told", lambda: "progress" in arena.status("digits", ns))
     eventually("a checkpoint was written", lambda: "epoch 3/" in _log(arena, ns, "digits-1-0"))
 
     os.kill(_training_process(ns, "digits-1-1"), signal.SIGKILL)
@@ -62,6 +63,9 @@ def test_a_killed_rank_restarts_the_gang_which_resumes_from_its_checkpoint(arena
     failure = status["attempts"][0]["firstFailure"]
     assert (failure["rank"], failure["pod"], failure["exitCode"]) == (1, "digits-1-1", 137)
     assert "resuming from" in _log(arena, ns, "digits-2-0")
+    assert (status["progress"]["maxSteps"], status["progress"]["done"]) == (25 * 22, "100%")
+    (row,) = arena.kubectl("get", "tj", "-n", ns, "--no-headers").splitlines()
+    assert row.split()[:5] == ["digits", "Succeeded", "2/2", "1", "100%"]
 
 
 def _longer(manifest: str) -> str:
@@ -127,6 +131,55 @@ def test_every_example_trains_in_one_gang(arena: Arena, ns: str, example: str, p
     assert all(f"rank {rank} of {processes}" in said for rank in range(processes)), said
     (accuracy,) = re.findall(r"val_acc=([0-9.]+)", said)
     assert float(accuracy) > 0.9
+
+
+# Side by side, each with a masterPort of its own: processes of each pod.
+LAUNCHERS = {"lightning-cluster": (1, 1), "one-node": (2,), "unlike-nodes": (2, 1)}
+
+
+@pytest.mark.parametrize("arena", ["sandbox"], indirect=True)
+def test_every_way_to_lay_out_processes_forms_one_gang(arena: Arena, ns: str) -> None:
+    for name in LAUNCHERS:
+        arena.kubectl("apply", "-n", ns, "-f", str(EXAMPLES / f"{name}.yaml"))
+
+    for name, processes in LAUNCHERS.items():
+        assert arena.until_state(name, ns, "Succeeded")["restarts"] == 0
+        said = "".join(arena.kubectl("logs", "-n", ns, f"{name}-1-{node}") for node in range(len(processes)))
+        size = sum(processes)
+        assert all(f"rank {rank} of {size}" in said for rank in range(size)), said
+
+
+HANGS = """
+import http.server, os
+
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"trainingjob_step 7")
+
+if os.environ["NODE_RANK"] == "0" and os.environ["TRAININGJOB_ATTEMPT"] == "1":
+    address = os.environ["TRAININGJOB_POD_IP"], int(os.environ["TRAININGJOB_PROGRESS_PORT"])
+    http.server.HTTPServer(address, Page).serve_forever()
+"""
+
+
+def test_a_gang_whose_step_stands_still_is_restarted(arena: Arena, ns: str) -> None:
+    spec = {
+        "numNodes": 2,
+        "image": "trainer",
+        "files": {"train.py": HANGS},
+        "run": {"command": ["python", "train.py"]},
+        "failurePolicy": {"stallTimeoutSeconds": 10},
+    }
+    job = {"apiVersion": "trainingjob.dev/v1alpha1", "kind": "TrainingJob", "metadata": {"name": "hangs"}, "spec": spec}
+    arena.kubectl("apply", "-n", ns, "-f", "-", stdin=json.dumps(job))
+
+    status = arena.until_state("hangs", ns, "Succeeded")
+
+    assert (status["restarts"], status["attempt"]) == (1, 2)
+    failure = status["attempts"][0]["firstFailure"]
+    assert (failure["reason"], failure["pod"]) == ("Stalled", "hangs-1-0")
 
 
 def test_suspending_ends_the_pods_and_resuming_starts_a_new_attempt(arena: Arena, ns: str) -> None:

@@ -80,7 +80,7 @@ def target(key: Key, job: Job, pods: tuple[Pod, ...]) -> Target | None:
 
 def pause(*, heard: bool, asked_for: float) -> float:
     """Seconds to the next question: a script that tells nothing is asked ever more rarely."""
-    return READ_EVERY if heard else min(RARELY, 1.0 + asked_for / 4)
+    return READ_EVERY if heard else min(RARELY, 0.5 + asked_for / 8)
 
 
 class ProgressReader:
