@@ -63,6 +63,8 @@ def stall(quick: bool) -> list[Row]:
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
         folder = Path(name)
         io = AtomicCheckpointIO(folder, Owner("bench", "", 1), keep=1)
+        io.reserve(list(state["state_dict"].values()))  # as training does after its first step
+        io.writer.wait()
         for number in range(4):
             written.append(_seconds(lambda: _plain_write(state, folder / "plain.ckpt")))
             target = folder / f"step-{number:08d}.ckpt"

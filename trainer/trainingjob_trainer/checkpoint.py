@@ -6,6 +6,7 @@ to save (saving.py) or which file to resume from (resume.py).
 
 import errno
 import pickle
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -52,6 +53,11 @@ class AtomicCheckpointIO(CheckpointIO):
         self._check(target)
         best = bool((storage_options or {}).get("best"))
         self.writer.submit(partial(self._write, self._snapshot.take(checkpoint), target, best))
+
+    def reserve(self, tensors: Sequence[torch.Tensor]) -> None:
+        """Make room for a checkpoint of these tensors, beside training, so that the first one is as quick as later."""
+        self.writer.wait()
+        self.writer.submit(self._snapshot.reserve(tensors))
 
     def load_checkpoint(
         self, path: _PATH, map_location: Any | None = None, weights_only: bool | None = None

@@ -11,6 +11,7 @@ from typing import Any, Literal
 
 from pytorch_lightning import LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
+from torch import Tensor
 
 from trainingjob_trainer.agreement import Agreement
 from trainingjob_trainer.checkpoint import AtomicCheckpointIO
@@ -53,6 +54,7 @@ class SaveAndStop(Checkpoint):
         self._agreement = Agreement(preemption, minutes * 60 if minutes and folder else None)
         self._best: float | None = None
         self._validated = 0
+        self._reserved = folder is None
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self._best}
@@ -68,6 +70,8 @@ class SaveAndStop(Checkpoint):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._io.writer.check()
+        if not self._reserved:
+            self._reserve(trainer)
         self._agreement.after_step(trainer)
         verdict, every = self._agreement.verdict, self._settings.every_steps
         if every and self._folder and trainer.global_step % every == 0:
@@ -109,6 +113,15 @@ class SaveAndStop(Checkpoint):
             path = self._folder / name_of(trainer.global_step)
             trainer.save_checkpoint(path, storage_options={"best": best})
         self._agreement.saved()
+
+    def _reserve(self, trainer: Trainer) -> None:
+        """After the first step: from then on the optimizer's state is there."""
+        self._reserved = True
+        if trainer.is_global_zero:
+            states = [state for optimizer in trainer.optimizers for state in optimizer.state.values()]
+            values = [value for state in states for value in state.values()]
+            weights = trainer.lightning_module.state_dict().values()
+            self._io.reserve([value for value in (*weights, *values) if isinstance(value, Tensor) and value.numel()])
 
     def _stop_if_told(self, trainer: Trainer) -> None:
         if self._agreement.verdict.stop:
