@@ -147,7 +147,7 @@ class ProgressReader:
             return Reading(whom.uid, whom.attempt, now, last, since or now)
         except NO_ANSWER:
             return None
-        return found and Reading(whom.uid, whom.attempt, self._clock(), found)
+        return None if found is None else Reading(whom.uid, whom.attempt, self._clock(), found)
 
 
 @asynccontextmanager
