@@ -213,11 +213,11 @@ def _count(metrics: Metrics, work: Work, leadership: Leadership) -> None:
     """Let metrics see what happens, and what there is when they are asked for."""
     controller, gate = work.controller, work.gate
     controller.passed, controller.decided = metrics.passed, metrics.decided
-    metrics.gauge("queue_depth", "Jobs that wait to be looked at.", lambda: len(controller.queue))
-    metrics.gauge("queue_age_seconds", "How long the first of them has waited.", controller.queue.age)
-    metrics.gauge("pass_age_seconds", "How long the longest running pass has run.", controller.queue.longest)
-    metrics.gauge("api_window", "Requests that may be under way at once.", lambda: int(gate.window.size))
-    metrics.gauge("api_in_flight", "Requests that are under way.", lambda: gate.busy)
-    metrics.gauge("api_waiting", "Requests that wait for their turn.", lambda: gate.waiting)
-    metrics.gauge("leader", "1 if this process leads.", lambda: int(leadership.leads))
+    metrics.gauge("queue_depth", lambda: len(controller.queue))
+    metrics.gauge("queue_age_seconds", controller.queue.age)
+    metrics.gauge("pass_age_seconds", controller.queue.longest)
+    metrics.gauge("api_window", lambda: int(gate.window.size))
+    metrics.gauge("api_in_flight", lambda: gate.busy)
+    metrics.gauge("api_waiting", lambda: gate.waiting)
+    metrics.gauge("leader", lambda: int(leadership.leads))
     metrics.jobs(lambda: controller.jobs.states() if leadership.leads else {})

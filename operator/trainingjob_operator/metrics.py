@@ -25,6 +25,17 @@ REASONS = DISRUPTIONS | {
 }  # fmt: skip
 """Reasons that are counted by name. A container runtime may invent others: they are ``Other``."""
 
+GAUGES = {
+    "queue_depth": "Jobs that wait to be looked at.",
+    "queue_age_seconds": "How long the first of them has waited.",
+    "pass_age_seconds": "How long the longest running pass has run.",
+    "api_window": "Requests for jobs that may be under way at once.",
+    "api_in_flight": "Requests for jobs that are under way.",
+    "api_waiting": "Requests for jobs that wait for their turn.",
+    "leader": "1 if this process works, 0 if it stands by.",
+}
+"""What is asked for when metrics are, by name without the prefix."""
+
 UNFINISHED = 100_000
 """Jobs whose way to Running is timed at once, at most."""
 
@@ -88,9 +99,9 @@ class Metrics:
         reason = failure.reason if failure and failure.reason in REASONS else "Other"
         self._restarts.labels(reason, str(bool(ended and ended.counted)).lower()).inc()
 
-    def gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
-        """A number that is asked for when metrics are."""
-        Gauge(f"{PREFIX}_{name}", text, registry=self.registry).set_function(value)
+    def gauge(self, name: str, value: Callable[[], float]) -> None:
+        """Where one of GAUGES comes from."""
+        Gauge(f"{PREFIX}_{name}", GAUGES[name], registry=self.registry).set_function(value)
 
     def jobs(self, states: Callable[[], Mapping[str, int]]) -> None:
         """Jobs by state, asked for when metrics are."""

@@ -245,6 +245,19 @@ def test_a_deleted_lease_is_made_again_by_its_leader() -> None:
     told(story)
 
 
+def test_a_standby_waits_for_a_leader_whose_lease_was_deleted_and_who_does_not_know() -> None:
+    async def story(world: World) -> None:
+        await world.pass_by(30)
+        leader = next(each for each in world.operators if each.works)
+        leader.api.wire.cut = True
+        world.store.delete(LEASES, "ml", "operator")
+        await world.pass_by(TIMING.duration + 5)
+        assert leader.name not in world.writers
+        assert len(world.writers) == 1
+
+    told(story)
+
+
 def test_a_candidate_alone_leads_again_after_it_was_cut_off() -> None:
     async def story(world: World) -> None:
         await world.pass_by(10)

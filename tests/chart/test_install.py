@@ -37,6 +37,7 @@ ASKED = [
     ("", "pods/ephemeralcontainers"),
     ("apps", "deployments"),
     ("batch", "jobs"),
+    ("coordination.k8s.io", "leases"),
     ("rbac.authorization.k8s.io", "roles"),
     ("rbac.authorization.k8s.io", "rolebindings"),
     ("rbac.authorization.k8s.io", "clusterroles"),
@@ -82,6 +83,18 @@ async def test_the_operator_may_do_its_work_and_nothing_else(installed: ControlP
     assert await allowed(installed, OPERATOR, "team", ASKED) == permissions.CLUSTER_OPERATOR
 
 
+async def test_of_leases_it_may_use_its_own_in_its_own_namespace(installed: ControlPlane) -> None:
+    leases = [("coordination.k8s.io", "leases")]
+    assert await allowed(installed, OPERATOR, SYSTEM, leases) == {leases[0]: {"create"}}
+
+    def may(verb: str, name: str) -> bool:
+        asked = ["auth", "can-i", verb, f"leases.coordination.k8s.io/{name}", "-n", SYSTEM, "--as", OPERATOR]
+        return installed.try_kubectl(*asked).stdout.strip() == "yes"
+
+    assert [verb for verb in VERBS if may(verb, "trainingjob-operator")] == ["get", "watch", "create", "update"]
+    assert [verb for verb in VERBS if may(verb, "another")] == ["create"]
+
+
 async def test_in_namespaced_scope_it_may_do_nothing_elsewhere(installed: ControlPlane) -> None:
     installed.kubectl("create", "namespace", "mine")
     settings = ('rbac.scope="namespaces"', 'rbac.namespaces=["mine"]', 'fullnameOverride="local"', "crds.enabled=false")
@@ -112,6 +125,8 @@ async def test_users_with_a_built_in_role_get_at_jobs(
     "settings",
     [
         pytest.param((), id="the defaults"),
+        pytest.param(("replicas=1", "leaderElection.enabled=false"), id="one operator"),
+        pytest.param(("metrics.dashboard.enabled=true",), id="a dashboard"),
         pytest.param(("networkPolicy.enabled=true", 'commonLabels={"team": "a"}'), id="network policy and labels"),
         pytest.param(('rbac.scope="namespaces"', 'rbac.namespaces=["default", "team"]'), id="two namespaces"),
         pytest.param(

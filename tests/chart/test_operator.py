@@ -34,7 +34,8 @@ def operator(control_plane: ControlPlane, namespace: str, tmp_path: Path) -> Ite
     settings = ('rbac.scope="namespaces"', f'rbac.namespaces=["{namespace}"]', "crds.enabled=false")
     control_plane.apply(system, *render(*settings))
     kubeconfig = control_plane.service_account_kubeconfig(NAMESPACE, "trainingjob-operator")
-    with start_operator(kubeconfig, tmp_path, namespaces=[namespace]) as started:
+    election = ["--leader-elect", "--lease-namespace", NAMESPACE, "--lease-name", "trainingjob-operator"]
+    with start_operator(kubeconfig, tmp_path, namespaces=[namespace], options=election) as started:
         yield started
 
 
@@ -53,6 +54,8 @@ def test_a_job_runs_fails_and_restarts_without_a_denied_request(
     operator.wait_until("the next gang is there", lambda: pods() == {"pair-2-0", "pair-2-1"})
 
     assert control_plane.get("events", "-n", namespace)["items"] != []
+    lease = control_plane.get("lease", "trainingjob-operator", "-n", NAMESPACE)
+    assert lease["spec"]["holderIdentity"] != ""
     assert "orbidden" not in operator.log()
 
 

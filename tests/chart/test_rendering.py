@@ -1,6 +1,7 @@
 """The chart as text: which objects it makes of which values, and which values it refuses."""
 
 import json
+import re
 import tomllib
 from collections.abc import Iterator
 
@@ -9,7 +10,10 @@ import yaml
 
 from support import permissions
 from support.chart import CHART, ROOT, HelmError, helm, install_manifest, of_kind, readme, render, template
+from support.counted import samples
 from trainingjob_operator.api import names
+from trainingjob_operator.lifetime import DRAIN_SECONDS
+from trainingjob_operator.metrics import Metrics
 
 pytestmark = pytest.mark.real_api  # helm is built like the control plane
 
@@ -40,7 +44,11 @@ def test_lint_finds_nothing() -> None:
 @pytest.mark.parametrize(
     ("setting", "complaint"),
     [
-        ("replicas=2", "additional properties 'replicas' not allowed"),
+        ("replica=2", "additional properties 'replica' not allowed"),
+        ("leaderElection.enabled=false", "replicas above 1 need leaderElection.enabled"),
+        ("leaderElection.leaseSeconds=1", "'/leaderElection/leaseSeconds': minimum"),
+        ("metrics.port=80", "'/metrics/port': minimum"),
+        ('metrics.serviceMonitor.interval="soon"', "'/metrics/serviceMonitor/interval': 'soon' does not match pattern"),
         ('image.name="x"', "'/image': additional properties 'name' not allowed"),
         ('image.digest="latest"', "'/image/digest': 'latest' does not match pattern"),
         ('image.pullPolicy="Sometimes"', "'/image/pullPolicy': value must be one of"),
@@ -81,28 +89,40 @@ def test_the_operator_gets_exactly_these_permissions_everywhere() -> None:
     assert binding["subjects"] == [
         {"kind": "ServiceAccount", "name": "trainingjob-operator", "namespace": "trainingjob-system"}
     ]
-    assert of_kind(objects, "Role") == []
+    assert [role["metadata"]["name"] for role in of_kind(objects, "Role")] == ["trainingjob-operator-lease"]
+
+
+def test_the_operator_may_touch_one_lease_in_its_own_namespace() -> None:
+    objects = render()
+    (role,), (binding,) = of_kind(objects, "Role"), of_kind(objects, "RoleBinding")
+    create, own = role["rules"]
+
+    assert role["metadata"]["namespace"] == binding["metadata"]["namespace"] == "trainingjob-system"
+    assert (create["verbs"], own["verbs"]) == (["create"], ["get", "watch", "update"])
+    assert own["resourceNames"] == ["trainingjob-operator"]
+    assert "--lease-name=trainingjob-operator" in container()["args"]
+    assert binding["subjects"][0]["name"] == "trainingjob-operator"
+    assert of_kind(render("leaderElection.enabled=false", "replicas=1"), "Role") == []
 
 
 def test_in_namespaced_scope_it_gets_them_in_those_namespaces_only() -> None:
     objects = render('rbac.scope="namespaces"', 'rbac.namespaces=["b", "a", "b"]')
 
-    roles = {role["metadata"]["namespace"]: role for role in of_kind(objects, "Role")}
+    served = [role for role in of_kind(objects, "Role") if role["metadata"]["name"] == "trainingjob-operator"]
+    roles = {role["metadata"]["namespace"]: role for role in served}
     assert sorted(roles) == ["a", "b"]
     assert all(permissions.permissions(role["rules"]) == permissions.OPERATOR for role in roles.values())
-    assert {binding["metadata"]["namespace"] for binding in of_kind(objects, "RoleBinding")} == {"a", "b"}
+    bound = {binding["metadata"]["namespace"] for binding in of_kind(objects, "RoleBinding")}
+    assert bound == {"a", "b", "trainingjob-system"}
     assert of_kind(objects, "ClusterRoleBinding") == []
-    assert container('rbac.scope="namespaces"', 'rbac.namespaces=["b", "a"]')["args"] == [
-        "--liveness-port=8080",
-        "--namespace=a",
-        "--namespace=b",
-    ]
+    arguments = container('rbac.scope="namespaces"', 'rbac.namespaces=["b", "a"]')["args"]
+    assert [each for each in arguments if "namespace" in each] == ["--namespace=a", "--namespace=b"]
 
 
 def test_namespaced_scope_without_a_list_means_the_releases_own() -> None:
-    (role,) = of_kind(render('rbac.scope="namespaces"', namespace="here"), "Role")
+    roles = of_kind(render('rbac.scope="namespaces"', namespace="here"), "Role")
 
-    assert role["metadata"]["namespace"] == "here"
+    assert {role["metadata"]["namespace"] for role in roles} == {"here"}
 
 
 def test_users_get_their_permissions_through_the_built_in_roles() -> None:
@@ -119,7 +139,7 @@ def test_no_role_is_left_without_rbac_create() -> None:
     objects = render("rbac.create=false", "rbac.aggregate=false")
 
     kinds = {each["kind"] for each in objects}
-    assert kinds == {"CustomResourceDefinition", "Deployment", "ServiceAccount"}
+    assert kinds == {"CustomResourceDefinition", "Deployment", "PodDisruptionBudget", "Service", "ServiceAccount"}
 
 
 def test_the_operators_pod_is_restricted() -> None:
@@ -142,11 +162,87 @@ def test_only_the_operators_own_pod_gets_a_token() -> None:
     assert pod()["spec"]["automountServiceAccountToken"] is True
 
 
-def test_two_operators_never_overlap() -> None:
+def test_two_operators_elect_a_leader_and_one_without_an_election_is_alone() -> None:
+    (deployment,) = of_kind(render(), "Deployment")
+    assert deployment["spec"]["replicas"] == 2
+    assert {"--leader-elect", "--lease-seconds=15"} <= set(container()["args"])
+    assert deployment["spec"]["strategy"]["type"] == "RollingUpdate"
+    assert [each["topologyKey"] for each in pod()["spec"]["topologySpreadConstraints"]] == ["kubernetes.io/hostname"]
+
+    alone = ("leaderElection.enabled=false", "replicas=1")
+    (deployment,) = of_kind(render(*alone), "Deployment")
+    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert not any("lease" in each or "elect" in each for each in container(*alone)["args"])
+
+
+def test_operators_are_evicted_one_at_a_time_where_there_are_several() -> None:
+    (budget,) = of_kind(render(), "PodDisruptionBudget")
     (deployment,) = of_kind(render(), "Deployment")
 
-    assert deployment["spec"]["replicas"] == 1
-    assert deployment["spec"]["strategy"] == {"type": "Recreate"}
+    assert budget["spec"]["maxUnavailable"] == 1
+    assert budget["spec"]["selector"] == deployment["spec"]["selector"]
+    assert of_kind(render("replicas=1"), "PodDisruptionBudget") == []
+    assert of_kind(render("podDisruptionBudget.enabled=false"), "PodDisruptionBudget") == []
+
+
+def test_the_kubelet_asks_for_readiness_and_life_apart() -> None:
+    probes = container()
+
+    assert probes["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "health"}
+    assert probes["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "health"}
+
+
+def test_there_is_time_to_end_what_is_under_way() -> None:
+    assert pod()["spec"]["terminationGracePeriodSeconds"] >= 4 * DRAIN_SECONDS
+
+
+MONITORED = ("metrics.serviceMonitor.enabled=true", "metrics.rules.enabled=true", "metrics.dashboard.enabled=true")
+
+
+def test_metrics_have_a_service_and_what_needs_other_operators_is_off() -> None:
+    objects = render()
+    (service,) = of_kind(objects, "Service")
+
+    assert "--metrics-port=8081" in container()["args"]
+    assert service["spec"]["ports"] == [{"name": "metrics", "port": 8081, "targetPort": "metrics"}]
+    assert not {"ServiceMonitor", "PrometheusRule", "ConfigMap"} & {each["kind"] for each in objects}
+    off = render("metrics.enabled=false", *MONITORED)
+    assert not {"Service", "ServiceMonitor", "PrometheusRule", "ConfigMap"} & {each["kind"] for each in off}
+
+
+def test_the_service_monitor_finds_the_service() -> None:
+    objects = render(*MONITORED, 'metrics.serviceMonitor.labels={"release": "prometheus"}')
+    (monitor,), (service,) = of_kind(objects, "ServiceMonitor"), of_kind(objects, "Service")
+
+    wanted = monitor["spec"]["selector"]["matchLabels"]
+    assert wanted.items() <= service["metadata"]["labels"].items()
+    assert monitor["spec"]["endpoints"] == [{"port": "metrics", "interval": "30s"}]
+    assert monitor["metadata"]["labels"]["release"] == "prometheus"
+
+
+def test_every_alert_is_explained_in_the_runbook() -> None:
+    (rule,) = of_kind(render(*MONITORED, 'metrics.rules.runbook="https://example.org/runbook"'), "PrometheusRule")
+    (group,) = rule["spec"]["groups"]
+    sections = re.findall(r"^## (\w+)$", (ROOT / "docs" / "runbook.md").read_text(), re.MULTILINE)
+
+    assert [alert["alert"] for alert in group["rules"]] == [each for each in sections if each.startswith("TrainingJob")]
+    for alert in group["rules"]:
+        assert alert["annotations"]["runbook_url"] == f"https://example.org/runbook#{alert['alert'].lower()}"
+        assert alert["annotations"]["summary"].endswith(".")
+        assert alert["labels"]["severity"] in ("critical", "warning")
+
+
+def test_alerts_and_dashboard_ask_only_for_what_the_operator_counts() -> None:
+    objects = render(*MONITORED)
+    (rule,), (dashboard,) = of_kind(objects, "PrometheusRule"), of_kind(objects, "ConfigMap")
+    panels = json.loads(dashboard["data"]["trainingjob-operator.json"])["panels"]
+    asked = [alert["expr"] for alert in rule["spec"]["groups"][0]["rules"]]
+    asked += [target["expr"] for panel in panels for target in panel["targets"]]
+
+    known = samples(Metrics(lambda: 0.0))
+    used = {name for text in asked for name in re.findall(r"\b((?:trainingjob|process)_\w+)", text)}
+    assert used - known == set()
+    assert len(used) > 10
 
 
 def test_a_digest_wins_over_a_tag() -> None:
@@ -176,7 +272,9 @@ def test_common_labels_are_on_every_object_and_never_in_the_selector() -> None:
 def test_the_network_policy_lets_out_dns_the_api_server_and_questions_to_jobs_only() -> None:
     (policy,) = of_kind(render("networkPolicy.enabled=true"), "NetworkPolicy")
 
-    assert policy["spec"]["ingress"] == []
+    assert policy["spec"]["ingress"] == [{"ports": [{"port": 8081, "protocol": "TCP"}]}]
+    (closed,) = of_kind(render("networkPolicy.enabled=true", "metrics.enabled=false"), "NetworkPolicy")
+    assert closed["spec"]["ingress"] == []
     *elsewhere, jobs = policy["spec"]["egress"]
     assert [port["port"] for rule in elsewhere for port in rule["ports"]] == [53, 53, 443, 6443]
     assert jobs["to"][0]["podSelector"]["matchLabels"] == {names.LABEL_MANAGED_BY: names.MANAGED_BY}

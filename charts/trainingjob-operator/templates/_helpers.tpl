@@ -51,6 +51,14 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end }}
 {{- end }}
 
+{{/* Two operators without an election would both work. */}}
+{{- define "trainingjob.replicas" -}}
+{{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
+{{- fail "replicas above 1 need leaderElection.enabled" }}
+{{- end }}
+{{- .Values.replicas }}
+{{- end }}
+
 {{/* The namespaces that the operator serves, as a JSON list; empty: all. */}}
 {{- define "trainingjob.namespaces" -}}
 {{- if eq .Values.rbac.scope "cluster" }}
