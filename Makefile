@@ -11,7 +11,7 @@ WORKERS ?= 2
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim mutants golden lint format bench generate lock clean bench-trainer trainer-faults
+.PHONY: help demo test sim mutants golden lint format bench generate lock clean bench-trainer bench-gpu trainer-faults
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -51,6 +51,9 @@ bench: $(VENV)/.dev ## Measure the operator beside a plain client on a real API 
 
 bench-trainer: $(VENV)/.dev ## Measure the trainer beside a plain PyTorch loop (CASES=loops,stall,restart QUICK=1)
 	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.trainer
+
+bench-gpu: $(VENV)/.dev ## Measure the GPT in bfloat16 on this machine's GPUs beside a plain loop (TINY=1: on the CPU)
+	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.gpu
 
 trainer-faults: $(VENV)/.dev ## Kill training 100 times at random moments, and send SIGTERM in every way
 	@rm -f $(VENV)/trainer-faults.log

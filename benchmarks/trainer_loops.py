@@ -10,7 +10,7 @@ import logging
 import os
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -68,14 +68,14 @@ class Model(pl.LightningModule):
 class Timed:
     """The batches of one epoch, and when each was asked for."""
 
-    batches: list[tuple[Tensor, Tensor]]
+    batches: Sequence[Any]
     steps: int
     asked: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
         return self.steps
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[Any]:
         for number in range(self.steps):
             self.asked.append(time.perf_counter())
             yield self.batches[number % KEPT]
@@ -99,14 +99,19 @@ def plain(model: Model, data: Timed) -> None:
 
 
 def ours(model: Model, data: Timed) -> None:
-    """The trainer as `python -m trainingjob_trainer` puts it together, with its callbacks, for a job without output."""
+    """This trainer, for a job without output."""
+    our_trainer().fit(model, data)
+
+
+def our_trainer(**settings: Any) -> pl.Trainer:
+    """The trainer as `python -m trainingjob_trainer` puts it together, with its callbacks."""
     place = read_environment(os.environ)
     io = AtomicCheckpointIO(None, owner_of(place))
     stop = SaveAndStop(None, Saving(), Preemption(), io)
-    trainer = _trainer(place, [EpochLine(), ResumedLoader(), Randomness(), stop], plugins=[io])
+    trainer = _trainer(place, [EpochLine(), ResumedLoader(), Randomness(), stop], plugins=[io], **settings)
     make_lean(trainer)
     without_lightnings_sigterm(trainer)
-    trainer.fit(model, data)
+    return trainer
 
 
 def shipped(model: Model, data: Timed) -> None:
@@ -117,20 +122,27 @@ def shipped(model: Model, data: Timed) -> None:
 LOOPS = {"plain": plain, "ours": ours, "shipped": shipped}
 
 
-def _trainer(place: Environment, callbacks: list[Any], plugins: list[Any] | None = None) -> pl.Trainer:
-    return pl.Trainer(
-        accelerator="cpu",
-        devices=place.devices,
-        num_nodes=place.num_nodes,
-        strategy="ddp",
-        max_epochs=1,
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        enable_checkpointing=bool(callbacks),
-        callbacks=callbacks,
-        plugins=[GangEnvironment(place), *(plugins or [])],
-    )
+def _trainer(place: Environment, callbacks: list[Any], plugins: Sequence[Any] = (), **settings: Any) -> pl.Trainer:
+    common: dict[str, Any] = {
+        "accelerator": "cpu",
+        "devices": place.devices,
+        "num_nodes": place.num_nodes,
+        "strategy": "ddp",
+        "max_epochs": 1,
+        "logger": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "enable_checkpointing": bool(callbacks),
+        "callbacks": callbacks,
+        "plugins": [GangEnvironment(place), *plugins],
+    }
+    return pl.Trainer(**(common | settings))
+
+
+def quiet() -> None:
+    """No remarks about a run that is only measured."""
+    warnings.filterwarnings("ignore")
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
 def measure(width: int, steps: int, rounds: int, logs: bool) -> dict[str, list[float]]:
@@ -153,8 +165,7 @@ def main() -> None:
     parser.add_argument("--cases", type=json.loads, help="[[width, steps, rounds, logs], ...]")
     parser.add_argument("--result", type=Path, help="where rank 0 writes its figures")
     options = parser.parse_args()
-    warnings.filterwarnings("ignore")
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    quiet()
     torch.set_num_threads(1)
     dist.init_process_group("gloo")
     figures = [measure(*case) for case in options.cases]

@@ -30,11 +30,10 @@ def run_local_ranks(command: Sequence[str], devices: int) -> int:
     # Before the first is started: a signal between two starts would leave processes behind.
     signal.signal(signal.SIGTERM, pass_on)
     for local_rank in range(devices):
-        if told:
-            break
-        children.append(_start(command, local_rank))
-        if told:
-            children[-1].send_signal(told[-1])
+        if not told:
+            children.append(_start(command, local_rank))  # noqa: PERF401 - the handler looks at those started so far
+    if told and children:
+        children[-1].send_signal(told[-1])  # it may have come while this one was being started
     if not children:
         return 128 + told[-1]
     ended: queue.Queue[int] = queue.Queue()
