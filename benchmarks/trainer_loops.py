@@ -8,6 +8,7 @@ import argparse
 import json
 import logging
 import os
+import tempfile
 import time
 import warnings
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ with without_scipy_signal():
 from trainingjob_trainer.callbacks import EpochLine, ResumedLoader, without_lightnings_sigterm
 from trainingjob_trainer.checkpoint import AtomicCheckpointIO
 from trainingjob_trainer.cluster import GangEnvironment
+from trainingjob_trainer.curves import Curves, loggers
 from trainingjob_trainer.environment import Environment, read_environment
 from trainingjob_trainer.loop import make_lean
 from trainingjob_trainer.ownership import owner_of
@@ -99,8 +101,9 @@ def plain(model: Model, data: Timed) -> None:
 
 
 def ours(model: Model, data: Timed) -> None:
-    """This trainer, for a job without output."""
-    our_trainer().fit(model, data)
+    """This trainer, with the files of figures that it writes for a job with an output."""
+    with tempfile.TemporaryDirectory() as output:
+        our_trainer(logger=loggers(Path(output), read_environment(os.environ))).fit(model, data)
 
 
 def our_trainer(**settings: Any) -> pl.Trainer:
@@ -108,7 +111,7 @@ def our_trainer(**settings: Any) -> pl.Trainer:
     place = read_environment(os.environ)
     io = AtomicCheckpointIO(None, owner_of(place))
     stop = SaveAndStop(None, Saving(), Preemption(), io)
-    trainer = _trainer(place, [EpochLine(), ResumedLoader(), Randomness(), stop], plugins=[io], **settings)
+    trainer = _trainer(place, [EpochLine(), ResumedLoader(), Randomness(), stop, Curves()], plugins=[io], **settings)
     make_lean(trainer)
     without_lightnings_sigterm(trainer)
     return trainer

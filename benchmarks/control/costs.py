@@ -11,11 +11,11 @@ from collections import Counter
 from pathlib import Path
 
 from benchmarks.control.figures import Figure, at_most
-from benchmarks.control.kubelet import ended
 from benchmarks.control.objects import Shape, job
 from benchmarks.control.world import World
 
 from support.kubernetes.daemon import Daemon
+from support.kubernetes.fake_kubelet import ended
 from trainingjob_operator.api.resources import PODS, TRAININGJOBS
 
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})

@@ -4,10 +4,10 @@ import asyncio
 import time
 
 from benchmarks.control.figures import Figure, at_most, middle, percentile, slower_by_at_most
-from benchmarks.control.kubelet import ended
 from benchmarks.control.objects import Shape, job
 from benchmarks.control.world import World
 
+from support.kubernetes.fake_kubelet import ended
 from trainingjob_operator.api.resources import PODS, TRAININGJOBS
 
 STEADY_NODES = 2

@@ -12,12 +12,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.control.kubelet import READY, make_node
 from benchmarks.control.observer import Observer, observing
 
 from support.kubernetes.cluster import open_api
 from support.kubernetes.control_plane import ControlPlane, start_control_plane
 from support.kubernetes.daemon import Daemon
+from support.kubernetes.fake_kubelet import READY, make_node
 from support.kubernetes.operator_process import start_operator
 from trainingjob_operator.api.resources import NAMESPACES, PODS, TRAININGJOBS, Resource
 from trainingjob_operator.cluster.api import ApiError, Object
@@ -108,5 +108,5 @@ async def world(folder: Path, *, audited: bool = False) -> AsyncIterator[World]:
 
 
 def _kubelet(plane: ControlPlane, folder: Path) -> Daemon:
-    argv = [sys.executable, "-m", "benchmarks.control.kubelet", str(plane.kubeconfig)]
+    argv = [sys.executable, "-m", "support.kubernetes.fake_kubelet", str(plane.kubeconfig)]
     return Daemon("kubelet", argv, folder / "kubelet.log", {"PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"})

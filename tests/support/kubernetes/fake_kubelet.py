@@ -1,9 +1,9 @@
 """A fake kubelet for thousands of pods: binds each new pod to its node, says that it runs, and lets deleted ones go.
 
-    python -m benchmarks.control.kubelet KUBECONFIG
+    python -m support.kubernetes.fake_kubelet KUBECONFIG
 
-Runs nothing and decides nothing about when a pod ends: whoever measures writes that into the pod's status. It is a
-process of its own, so that it takes the same time from the API server whoever makes the pods.
+Runs nothing and decides nothing about when a pod ends: whoever plays writes that into the pod's status. Benchmarks run
+it as a process of its own, so that it takes the same time from the API server whoever makes the pods.
 """
 
 import asyncio

@@ -1,0 +1,109 @@
+"""Between the operator and the API server: passes everything on, counts writes, and kills at the one it was told.
+
+Writes are counted by namespace, so that many jobs can be played at once, each with its own deadly write. A write that
+kills never gets an answer: it was not passed on ("before"), or it was and the answer is lost ("after").
+"""
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Literal
+
+import aiohttp
+from aiohttp import web
+
+from trainingjob_operator.cluster.client import HttpApi
+
+Moment = Literal["before", "after"]
+READING = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Kill:
+    """At the n-th write (from 1) in a namespace, before or after it is passed on."""
+
+    write: int
+    moment: Moment
+
+
+@dataclass(slots=True)
+class Proxy:
+    """``victim`` gives up the operator's process id, 0 if it is dead already. ``fired``: whose kill has come, at what."""
+
+    api: HttpApi
+    victim: Callable[[], int]
+    armed: dict[str, Kill] = field(default_factory=dict)
+    fired: dict[str, str] = field(default_factory=dict)
+    writes: Counter[str] = field(default_factory=Counter)
+    killed: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        kill = self._kill_for(request) if request.method not in READING else None
+        if kill and kill.moment == "before":
+            return await self._strike(request)
+        body = await request.read()
+        headers = {name: value for name, value in request.headers.items() if name in ("Accept", "Content-Type")}
+        timeout = aiohttp.ClientTimeout(total=None)
+        url = self.api.server + request.raw_path
+        async with self.api.session.request(
+            request.method, url, data=body or None, headers=headers, timeout=timeout
+        ) as answer:
+            if kill:
+                await answer.read()
+                return await self._strike(request)
+            return await _passed_on(request, answer)
+
+    def _kill_for(self, request: web.Request) -> Kill | None:
+        namespace = _namespace(request.path)
+        self.writes[namespace] += 1
+        kill = self.armed.get(namespace)
+        if kill is None or self.writes[namespace] != kill.write:
+            return None
+        del self.armed[namespace]
+        return kill
+
+    async def _strike(self, request: web.Request) -> web.StreamResponse:
+        """Kill; nobody is left to be answered."""
+        if victim := self.victim():
+            os.kill(victim, signal.SIGKILL)
+            self.fired[_namespace(request.path)] = f"{request.method} {request.path}"
+            self.killed.set()
+        assert request.transport is not None
+        request.transport.abort()
+        return web.Response()
+
+
+async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
+    told = web.StreamResponse(status=answer.status, headers={"Content-Type": answer.headers["Content-Type"]})
+    try:
+        await told.prepare(request)
+        async for chunk in answer.content.iter_any():
+            await told.write(chunk)
+        await told.write_eof()
+    except (ConnectionError, asyncio.CancelledError):
+        return told  # the operator is dead, or has heard enough
+    return told
+
+
+def _namespace(path: str) -> str:
+    """The namespace in a request's path, empty for what belongs to none."""
+    _, found, rest = path.partition("/namespaces/")
+    return rest.split("/")[0] if found else ""
+
+
+@asynccontextmanager
+async def serving(proxy: Proxy, port: int) -> AsyncIterator[None]:
+    """Serve on loopback until the block ends."""
+    application = web.Application(client_max_size=2**24)
+    application.router.add_route("*", "/{rest:.*}", proxy.handle)
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", port).start()
+        yield
+    finally:
+        await runner.cleanup()
