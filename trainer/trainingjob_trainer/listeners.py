@@ -15,6 +15,8 @@ from pytorch_lightning.plugins.precision import MixedPrecision, Precision
 from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
+from trainingjob_trainer.cluster import UnevenDDPStrategy
+
 # Lightning's loop is not public: its parts are known in these versions, others get Lightning's own loop.
 KNOWN_LIGHTNING = ("2.6",)
 
@@ -104,8 +106,7 @@ def may_be_lean(trainer: "pl.Trainer", fetcher: _DataFetcher) -> bool:
 
 def _known_strategy(trainer: "pl.Trainer") -> bool:
     strategy, precision = trainer.strategy, trainer.precision_plugin
-    known = type(strategy) is SingleDeviceStrategy or (
-        type(strategy) is DDPStrategy and strategy._model_averager is None
-    )
+    averages = getattr(strategy, "_model_averager", None) is not None
+    known = type(strategy) in (SingleDeviceStrategy, DDPStrategy, UnevenDDPStrategy) and not averages
     plain = type(precision) is Precision or (type(precision) is MixedPrecision and precision.scaler is None)
     return known and plain
