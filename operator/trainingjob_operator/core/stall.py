@@ -41,9 +41,7 @@ def standstill(observed: Observed) -> Stall | None:
     assert spec is not None
     seconds, known = spec.failure_policy.stall_timeout_seconds, status.progress
     reading = of_attempt(status, observed)
-    if seconds is None or known is None or known.attempt != status.attempt or reading is None:
-        return None
-    if moved(known, reading):
+    if seconds is None or known is None or reading is None or moved(known, reading):
         return None
     since = max(known.time, reading.silent_since or known.time)
     return Stall(since + timedelta(seconds=seconds), reading.at, _cause(observed, known.step, seconds))
