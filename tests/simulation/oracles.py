@@ -7,6 +7,7 @@ do not come before their time. Looks at the store only, never into the operator.
 """
 
 import hashlib
+import math
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,14 +33,16 @@ CHILDREN = (SERVICES, NETWORKPOLICIES, CONFIGMAPS, PODS)
 class Oracle:
     """Collects violations; the first one is what a failing seed is about.
 
-    ``late`` holds UIDs of pods whose creation arrived long after their sender had given up. Nothing but a fence in the
-    API server could keep them out; they must only go again.
+    ``late`` holds UIDs of pods whose creation arrived long after their sender had given up, or was decided before what
+    holds now was, by an operator that was stopped in between or did not know of the other one. Nothing but a
+    fence in the API server could keep them out; they must only go again.
     """
 
     def __init__(self, world: "World") -> None:
         self.violations: list[str] = []
         self.late: set[str] = set()
         self.is_late = False
+        self.current_since = 0.0
         self._world = world
         self._fenced = world.schedule.fenced
         self._nodes = world.schedule.shape.nodes
@@ -50,24 +53,25 @@ class Oracle:
         self.violations.append(f"{rule}: {what}")
         self._world.note(f"VIOLATION {rule}: {what}")
 
-    def created(self, resource: Resource, made: Object) -> None:
-        """The operator has made an object."""
+    def created(self, resource: Resource, made: Object, job_read_at: float = math.inf) -> None:
+        """The operator has made an object; ``job_read_at`` is when it asked the API server for the job last."""
         if resource is EVENTS:
             return
         name = made["metadata"]["name"]
         if resource not in CHILDREN or not owner_of(made) or made["metadata"]["namespace"] != NAMESPACE:
             self.broken("S7", f"{resource.kind} {name} was created without being the job's child")
         elif resource is PODS:
-            self._pod_created(made)
+            self._pod_created(made, job_read_at)
 
-    def _pod_created(self, made: Object) -> None:
+    def _pod_created(self, made: Object, job_read_at: float) -> None:
         number = names.attempt_and_rank(made["metadata"]["name"])
         assert number is not None
-        if self.is_late:
-            self.late.add(made["metadata"]["uid"])
-        self._check_whole_gangs()
         job = self._world.job()
         alive = job is not None and job["metadata"]["uid"] == owner_of(made)
+        is_wanted = job is not None and alive and _decision(job.get("status") or {}) == (number[0], False, False)
+        if self.is_late or (not is_wanted and job_read_at < self.current_since):
+            self.late.add(made["metadata"]["uid"])
+        self._check_whole_gangs()
         if job is not None and alive:
             self._check_authority(made, number[0], job.get("status") or {})
         if self._fenced:
@@ -139,6 +143,8 @@ class Oracle:
             self.broken("S10", "a status was written that said nothing new")
         self._check_end(old, new)
         self._check_numbers(old, new)
+        if _decision(old) != _decision(new):
+            self.current_since = self._world.seconds()
         if new.get("attempt", 0) > old.get("attempt", 0) > 0 and not is_true(old, "Suspended"):
             self._check_cause(after, old)
         if new.get("restarts", 0) > old.get("restarts", 0):
@@ -254,6 +260,11 @@ JOB = "digits"
 def is_true(status: Object, kind: str) -> bool:
     """Whether a condition is true."""
     return any(found["type"] == kind and found["status"] == "True" for found in status.get("conditions") or ())
+
+
+def _decision(status: Object) -> tuple[int, bool, bool]:
+    """What pods may exist by: the attempt, and whether it was suspended or the job has finished."""
+    return status.get("attempt", 0), is_true(status, "Suspended"), is_finished(status)
 
 
 def is_finished(status: Object) -> bool:

@@ -31,7 +31,9 @@ class Process:
         self.number = number
         self._tasks: list[asyncio.Task[Any]] = []
         self._wire: Wire | None = None
-        self._paused_until = 0.0
+        self._awake = asyncio.Event()
+        self._awake.set()
+        self._alarm: asyncio.TimerHandle | None = None
 
     @property
     def is_up(self) -> bool:
@@ -70,15 +72,17 @@ class Process:
 
     def pause(self, seconds: float) -> None:
         """Sleep as a process whose machine is suspended: it neither sends nor sees anything."""
-        self._paused_until = asyncio.get_running_loop().time() + seconds
+        self._awake.clear()
+        if self._alarm:
+            self._alarm.cancel()
+        self._alarm = asyncio.get_running_loop().call_later(seconds, self.wake)
 
     def wake(self) -> None:
-        self._paused_until = 0.0
+        self._awake.set()
 
     async def awake(self) -> None:
         """Wait out a pause."""
-        if (rest := self._paused_until - asyncio.get_running_loop().time()) > 0:
-            await asyncio.sleep(rest)
+        await self._awake.wait()
 
     def break_watch(self, kind: str, how: str) -> None:
         """One of this process's watches: closed, silent, expired, or skipped (events lost, then expired)."""

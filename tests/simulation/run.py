@@ -82,8 +82,6 @@ async def _lived(schedule: Schedule, surprises: Surprises) -> Outcome:
     await asyncio.sleep(schedule.calm)
     world.calm()
     await asyncio.sleep(SETTLE)
-    # What was on its way when the last fault ended may have arrived after its owner had gone.
-    world.store.collect_garbage()
     settled = max(0.0, world.last_write - schedule.calm)
     await _check_idle(world)
     if schedule.script is None:

@@ -51,6 +51,7 @@ class Users:
         del raw["status"]
         self.wants_job = True
         self._store.create(TRAININGJOBS, NAMESPACE, raw)
+        self._world.oracle.current_since = self._loop.time()
 
     def do(self, event: Timed) -> bool:
         """One event; False if there is nothing to do it to yet."""

@@ -48,10 +48,15 @@ class Wire:
         self._store = process.world.store
         self._loop = asyncio.get_running_loop()
         self.streams: dict[str, Stream] = {}
+        self._job_read_at = 0.0
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object:
-        target = "job" if resource is TRAININGJOBS else "read"
-        return await self._ask(target, lambda: self._store.get(resource, namespace, name).object)
+        def read() -> Object:
+            if resource is TRAININGJOBS:
+                self._job_read_at = self._loop.time()
+            return self._store.get(resource, namespace, name).object
+
+        return await self._ask("job" if resource is TRAININGJOBS else "read", read)
 
     async def list(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
@@ -72,7 +77,8 @@ class Wire:
             if resource is PODS and self._world.quota_until > self._loop.time():
                 raise ApiError(*REFUSALS["403 quota"])
             made = self._store.create(resource, namespace, body)
-            self._world.oracle.created(resource, made.object)
+            self._world.oracle.created(resource, made.object, self._job_read_at)
+            self._world.collect_orphan(made.object)
             return made.object
 
         return await self._ask("create", write, f"create {resource.kind} {body['metadata'].get('name', '')}")

@@ -10,7 +10,7 @@ from random import Random
 from typing import Any
 
 from simulation.faults import RequestFaults
-from simulation.kubelet import NAMESPACE, Kubelet
+from simulation.kubelet import NAMESPACE, Kubelet, owner_of
 from simulation.nodes import Nodes
 from simulation.oracles import Oracle
 from simulation.process import Process
@@ -26,6 +26,8 @@ Object = dict[str, Any]
 JOB = "digits"
 RESTLESS = 20_000
 """Requests of one story; the busiest ones need a tenth of that."""
+COLLECTED_AFTER = 3.0
+"""Seconds until an orphan is seen to be one."""
 FULL_RULES_EVERY = 100
 """Every so many seeds the CRD's CEL rules are evaluated as well, at three times the cost."""
 
@@ -121,6 +123,12 @@ class World:
             self.last_write = self._loop.time()
             text = f"operator{'' if of.number == 0 else ' 2'}: {text}"
         self.log.append(f"{self._loop.time():9.3f}  {text}")
+
+    def collect_orphan(self, made: Object) -> None:
+        """The garbage collector comes for what was made for a job that is gone."""
+        job = self.job()
+        if job is None or job["metadata"]["uid"] != owner_of(made):
+            self._loop.call_later(COLLECTED_AFTER, self.store.collect_garbage)
 
     def count_request(self, by: Process) -> None:
         """Stop an operator that asks without end: no other oracle would ever get its turn."""
