@@ -53,7 +53,7 @@ def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> 
         world_size=environment.world_size,
         timeout=timedelta(seconds=settings.timeout_seconds),
     )
-    say(_line(environment, backend, accelerator))
+    say(f"{_line(environment, backend, accelerator)}, timeout {settings.timeout_seconds} s")
     return store
 
 
