@@ -11,7 +11,7 @@ WORKERS ?= 2
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim mutants golden lint format bench generate lock clean bench-trainer bench-gpu trainer-faults
+.PHONY: help demo test sim mutants golden lint format kill-tests bench generate lock clean bench-trainer bench-gpu trainer-faults
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -44,6 +44,9 @@ lint: $(VENV)/.dev ## Check style, types and layers
 format: $(VENV)/.dev ## Put the code into its standard form
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+
+kill-tests: $(VENV)/.dev ## Kill the operator at every write of six lives, before and after, on a real API server
+	@TRAININGJOB_KILLS=all $(BIN)/pytest tests/kills
 
 bench: $(VENV)/.dev ## Measure the operator beside a plain client on a real API server (CASE=burst, QUICK=1, WRITE=1)
 	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.control \

@@ -32,7 +32,7 @@ class Kill:
 
 @dataclass(slots=True)
 class Proxy:
-    """``victim`` gives up the operator's process id, 0 if it is dead already. ``fired``: whose kill has come, at what."""
+    """``victim`` gives up the operator's process id, 0 while there is none. ``fired``: whose kill has come, at what."""
 
     api: HttpApi
     victim: Callable[[], int]
@@ -43,8 +43,8 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         kill = self._kill_for(request) if request.method not in READING else None
-        if kill and kill.moment == "before":
-            return await self._strike(request)
+        if kill and kill[0] == "before":
+            return await self._strike(request, kill[1])
         body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name in ("Accept", "Content-Type")}
         timeout = aiohttp.ClientTimeout(total=None)
@@ -54,24 +54,24 @@ class Proxy:
         ) as answer:
             if kill:
                 await answer.read()
-                return await self._strike(request)
+                return await self._strike(request, kill[1])
             return await _passed_on(request, answer)
 
-    def _kill_for(self, request: web.Request) -> Kill | None:
+    def _kill_for(self, request: web.Request) -> tuple[Moment, int] | None:
+        """When to kill at this write, and whom; None to let it pass."""
         namespace = _namespace(request.path)
         self.writes[namespace] += 1
         kill = self.armed.get(namespace)
-        if kill is None or self.writes[namespace] != kill.write:
-            return None
+        if kill is None or self.writes[namespace] < kill.write or not (victim := self.victim()):
+            return None  # where another job's write was the operator's last, the next one of this job kills
         del self.armed[namespace]
-        return kill
+        self.fired[namespace] = f"{request.method} {request.path}"
+        return kill.moment, victim
 
-    async def _strike(self, request: web.Request) -> web.StreamResponse:
+    async def _strike(self, request: web.Request, victim: int) -> web.StreamResponse:
         """Kill; nobody is left to be answered."""
-        if victim := self.victim():
-            os.kill(victim, signal.SIGKILL)
-            self.fired[_namespace(request.path)] = f"{request.method} {request.path}"
-            self.killed.set()
+        os.kill(victim, signal.SIGKILL)
+        self.killed.set()
         assert request.transport is not None
         request.transport.abort()
         return web.Response()

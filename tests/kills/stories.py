@@ -109,7 +109,8 @@ async def is_made_anew(on: Stage) -> None:
 
 async def _gone(on: Stage) -> None:
     try:
-        while await on.api.get(TRAININGJOBS, on.namespace, JOB):
+        while True:
+            await on.api.get(TRAININGJOBS, on.namespace, JOB)
             await asyncio.sleep(0.05)
     except ApiError as error:
         if error.status != 404:
