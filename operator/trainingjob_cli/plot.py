@@ -9,6 +9,7 @@ import csv
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 LOGS, METRICS = "logs", "metrics.csv"
 SPEED = "samples_per_second"
@@ -81,7 +82,7 @@ def draw(curves: Curves, title: str, path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
-def _panels():  # type: ignore[no-untyped-def]  # the types of matplotlib are not there where it is not installed
+def _panels() -> Any:
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure

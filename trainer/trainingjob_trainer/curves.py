@@ -58,8 +58,8 @@ class Curves(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._samples += samples_in(batch)
-        step = trainer.global_step
-        if step and step % (trainer.log_every_n_steps or 1) == 0 and trainer.is_global_zero and trainer.loggers:
+        step, every = trainer.global_step, trainer.log_every_n_steps or 1  # type: ignore[attr-defined]
+        if step and step % every == 0 and trainer.is_global_zero and trainer.loggers:
             self._write(trainer, outputs, step)
             self._begin()
 
@@ -83,7 +83,7 @@ class ConfigurationFile(SaveConfigCallback):
     """The whole configuration as OUTPUT/config.yaml; Lightning would put it beside the first logger's files."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs, save_to_log_dir=False)
+        super().__init__(*args, **(kwargs | {"save_to_log_dir": False}))
 
     def save_config(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         path = Path(trainer.default_root_dir) / self.config_filename
