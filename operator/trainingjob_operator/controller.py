@@ -65,12 +65,14 @@ class Controller:
         self._clock = clock
         self._refusals: dict[Key, Blocked] = {}
         self._reported: dict[Key, datetime] = {}
+        self._doubts: set[Key] = set()
         self.passed: Callable[[str, float], None] = _ignore
         self.decided: Callable[[Job, TrainingJobStatus], None] = _ignore
 
     def look_at_all(self) -> None:
         """Look at every job: this process was not in charge for a while, or never before."""
         for key in self.jobs:
+            self._doubts.add(key)
             self.queue.add(key)
 
     async def work(self) -> None:
@@ -100,7 +102,15 @@ class Controller:
             result = "done"
             self._refused_or_done(key, again)
         finally:
+            self._doubt(key, is_done=result == "done")
             self.passed(result, time.monotonic() - started)
+
+    def _doubt(self, key: Key, *, is_done: bool) -> None:
+        """A write whose answer was lost may have been carried out: the next pass asks before it believes the caches."""
+        if is_done:
+            self._doubts.discard(key)
+        else:
+            self._doubts.add(key)
 
     def _refused_or_done(self, key: Key, again: float | None) -> None:
         if key in self._refusals:
@@ -129,7 +139,10 @@ class Controller:
             self.queue.add(key)
 
     async def _decide(self, key: Key, job: Job) -> tuple[Observed, Plan]:
-        observed = self._observe(key, job, quorum=False)
+        doubted = key in self._doubts
+        if doubted:
+            await self._read(key, job)
+        observed = self._observe(key, job, quorum=doubted)
         decision = plan(observed)
         if not decision.needs_quorum:
             return observed, decision

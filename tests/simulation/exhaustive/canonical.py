@@ -4,10 +4,12 @@ Each of these merges is an exact one: from both states the same can follow, up t
 operator remembers only between its passes.
 """
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simulation.exhaustive.automaton import DOWN, Automaton, Memory
+from simulation.exhaustive.automaton import DOWN, Automaton
+from simulation.exhaustive.memory import Memory
 from simulation.exhaustive.values import Job, Pod, facts, later, mirrored
 
 if TYPE_CHECKING:
@@ -38,18 +40,19 @@ def _later(job: Job | None, ticks: int) -> Job | None:
     return job and job._replace(status=later(job.status, ticks))
 
 
-def canonical(world: "World", automaton: Automaton) -> "World":
-    """The one of all states that are alike."""
+def canonical(world: "World", automaton: Automaton, *, mirrors: bool) -> "World":
+    """The one of all states that are alike; without ``mirrors`` the ranks keep their names, as a reader wants it."""
+    mirrors = mirrors and automaton.policy == "Parallel"
     world = _forgotten(world)
     if world.operator == DOWN:
-        return _renumbered(world, None, automaton)
+        return _renumbered(world, None, automaton, mirrors=mirrors)
     state = automaton.state(world.operator)
     if state.is_at_work:
         return world
     may_come = frozenset(value.uid for _, value in (*world.job_news, *world.pod_news))
     graves = tuple(uids & may_come for uids in state.memory.graves)
     memory = replace(state.memory, graves=(graves[0], graves[1]))
-    return _renumbered(world, memory, automaton)
+    return _renumbered(world, memory, automaton, mirrors=mirrors)
 
 
 def _forgotten(world: "World") -> "World":
@@ -61,11 +64,11 @@ def _forgotten(world: "World") -> "World":
     return world._replace(numbers=numbers, fates=fates)
 
 
-def _renumbered(world: "World", memory: Memory | None, automaton: Automaton) -> "World":
+def _renumbered(world: "World", memory: Memory | None, automaton: Automaton, *, mirrors: bool) -> "World":
     """Versions of the job count from 1; of two mirror images one."""
     world, memory = _versions(world, memory)
-    if automaton.policy == "Parallel" and all(count == 1 for _, count in world.numbers):
-        world, memory = min((world, memory), _mirror(world, memory), key=_order)
+    if mirrors and _mirrors_first(world, memory):
+        world, memory = _mirror(world, memory)
     return world if memory is None else world._replace(operator=automaton.changed(world.operator, memory))
 
 
@@ -82,18 +85,36 @@ def _versions(world: "World", memory: Memory | None) -> tuple["World", Memory | 
     return world._replace(job=renumbered(world.job), job_news=news), seen
 
 
-def _order(both: tuple["World", Memory | None]) -> tuple[Any, ...]:
-    world, memory = both
-    status = world.job.status if world.job else -1
-    seen = (memory.pods, memory.job.status if memory.job else -1) if memory else ()
-    return world.pods, world.pod_news, seen, status, sorted(world.fates), repr(world.job_news), repr(memory)
+def _mirrors_first(world: "World", memory: Memory | None) -> bool:
+    """Whether of a state and its mirror image the mirror image stands for both. (A pod that was made again has another
+    UID than its mirror image, and with it the gang another digest: such states stand for themselves.)
+    """
+    if any(count != 1 for _, count in world.numbers):
+        return False
+    for mine, theirs in _sights(world, memory):
+        if mine != theirs:
+            return theirs < mine
+    return False
+
+
+def _sights(world: "World", memory: Memory | None) -> Iterator[tuple[Any, Any]]:
+    """A state and its mirror image, feature by feature, the cheap ones first."""
+    yield world.pods, _of_pods(world.pods)
+    yield world.pod_news, tuple((kind, _of_pod(pod)) for kind, pod in world.pod_news)
+    if memory:
+        yield memory.pods, _of_pods(memory.pods)
+    jobs = [job for job in (world.job, memory.job if memory else None, *(job for _, job in world.job_news)) if job]
+    yield [job.status for job in jobs], [mirrored(job.status) for job in jobs]
+    yield sorted(world.fates), sorted((attempt, 1 - rank, fate) for attempt, rank, fate in world.fates)
+    if memory:
+        yield sorted(memory.graves[1]), sorted(map(_of_uid, memory.graves[1]))
 
 
 def _mirror(world: "World", memory: Memory | None) -> tuple["World", Memory | None]:
     """Ranks 0 and 1 exchanged."""
     mirror = world._replace(
         job=_of_job(world.job),
-        pods=tuple(sorted(map(_of_pod, world.pods))),
+        pods=_of_pods(world.pods),
         job_news=tuple((kind, _of_job(job)) for kind, job in world.job_news),
         pod_news=tuple((kind, _of_pod(pod)) for kind, pod in world.pod_news),
         numbers=tuple(sorted(((life, attempt, 1 - rank), count) for (life, attempt, rank), count in world.numbers)),
@@ -102,9 +123,13 @@ def _mirror(world: "World", memory: Memory | None) -> tuple["World", Memory | No
     return mirror, memory and replace(
         memory,
         job=_of_job(memory.job),
-        pods=tuple(sorted(map(_of_pod, memory.pods))),
+        pods=_of_pods(memory.pods),
         graves=(memory.graves[0], frozenset(map(_of_uid, memory.graves[1]))),
     )
+
+
+def _of_pods(pods: tuple[Pod, ...]) -> tuple[Pod, ...]:
+    return tuple(sorted(map(_of_pod, pods)))
 
 
 def _of_job(job: Job | None) -> Job | None:

@@ -4,8 +4,8 @@ S1 never two gangs, S2 restarts are counted exactly, S3 only condemned pods are 
 gang, S5 an end is an end, S6 no restart without a cause, S8 a suspended job stays so, S9 children come before pods.
 """
 
-from simulation.exhaustive.automaton import DOWN, Automaton, Request
-from simulation.exhaustive.values import DONE, EVICTED, FAILED, LEAVES, LEFT, LIVE, Facts, Job, Pod, facts
+from simulation.exhaustive.automaton import DOWN, Automaton
+from simulation.exhaustive.values import DONE, EVICTED, FAILED, LEAVES, LEFT, LIVE, Facts, Pod, facts
 from simulation.exhaustive.world import NODES, Move, World
 
 BUDGET = 1
@@ -100,5 +100,3 @@ def is_settled(world: World, operator: Automaton) -> bool:
     at_rest = not state.is_at_work and not (state.memory.woken or state.memory.retry or state.memory.timer is not None)
     ended = bool(told.finished) and told.generation == job.generation
     return at_rest and ended and not any(pod.state in LIVE for pod in world.pods)
-
-

@@ -3,12 +3,13 @@ comes with a shortest trace. Whether each state can still settle without a fault
 """
 
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from simulation.exhaustive.automaton import Automaton
-from simulation.exhaustive.properties import broken_by, is_settled
-from simulation.exhaustive.world import Rules, World, first
+from simulation.exhaustive.properties import BUDGET, broken_by, is_settled
+from simulation.exhaustive.values import with_ranks_exchanged
+from simulation.exhaustive.world import Move, Rules, Shape, World, first
 
 Progress = Callable[[int, int, int], None]
 
@@ -28,15 +29,25 @@ class Found:
     operator_runs: int = 0
 
 
+@dataclass(slots=True)
+class Names:
+    """Of two mirror images one is searched; a story calls each rank by one name throughout."""
+
+    are_exchanged: bool = False
+
+    def in_words(self, text: str) -> str:
+        return with_ranks_exchanged(text) if self.are_exchanged else text
+
+
 class Search:
     """One search. States are known by their hash (64 bits): a collision would hide a state, and is as good as
     impossible among some millions.
     """
 
-    def __init__(self, policy: str, faults: int, budget: int = 1, at_most: int | None = None) -> None:
-        self._operator = Automaton(policy, budget)
-        self._rules = Rules(self._operator)
-        self._faults, self._at_most = faults, at_most
+    def __init__(self, shape: Shape, at_most: int | None = None) -> None:
+        self._operator = Automaton(shape.policy, BUDGET)
+        self._rules = Rules(self._operator, shape)
+        self._shape, self._at_most = shape, at_most
         self._places: dict[int, int] = {}
         self._parents = array("I")
         self._edges = (array("I"), array("I"))
@@ -51,13 +62,14 @@ class Search:
                 self._check_liveness(found)
         finally:
             self._operator.close()
+        found.complete = found.complete and not found.violations
         found.states = len(self._places)
         found.settled = len(self._settled)
         found.operator_states, found.operator_runs = len(self._operator.states), self._operator.runs
         return found
 
     def _explore(self, found: Found, progress: Progress) -> None:
-        begin = first(self._operator, self._faults)
+        begin = first(self._operator, self._shape)
         self._place(begin, 0)
         level = [begin]
         while level and not found.violations:
@@ -78,16 +90,15 @@ class Search:
         if is_settled(world, self._operator):
             self._settled.append(place)
         for move in self._rules.moves(world):
-            move = self._rules.settled(move)
             found.transitions += 1
-            violation = broken_by(world, move)
-            if violation:
+            if violation := broken_by(world, move):
                 found.violations.append(violation)
-                found.trace = [*self._story(place), move.text, f"VIOLATION: {violation}"]
+                found.trace = list(self._story(place))
                 return
-            after, is_new = self._place(move.after, place)
+            settled = self._rules.settled(move).after
+            after, is_new = self._place(settled, place)
             if is_new:
-                following.append(move.after)
+                following.append(settled)
             if not move.is_fault and after != place:
                 self._edges[0].append(place)
                 self._edges[1].append(after)
@@ -101,18 +112,31 @@ class Search:
         self._parents.append(parent)
         return place, True
 
-    def _story(self, place: int) -> list[str]:
+    def _story(self, place: int) -> Iterator[str]:
         """The moves that lead to a state, found again along its parents."""
         path = [place]
         while path[-1]:
             path.append(self._parents[path[-1]])
-        world, story = first(self._operator, self._faults), []
+        names = Names()
+        world = first(self._operator, self._shape)
         for wanted in reversed(path[:-1]):
-            moves = map(self._rules.settled, self._rules.moves(world))
-            move = next(move for move in moves if self._places.get(hash(move.after)) == wanted)
-            story.append(move.text)
-            world = move.after
-        return story
+            move = next(move for move in self._rules.moves(world) if self._leads_to(move, wanted))
+            yield names.in_words(move.text)
+            after = self._rules.settled(move).after
+            names.are_exchanged ^= after != self._rules.settled(move, mirrors=False).after
+            world = after
+        yield from self._last(world, names)
+
+    def _last(self, world: World, names: "Names") -> Iterator[str]:
+        """The move that breaks a rule, if there is one here."""
+        for move in self._rules.moves(world):
+            if broken := broken_by(world, move):
+                yield names.in_words(move.text)
+                yield names.in_words(f"VIOLATION: {broken}")
+                return
+
+    def _leads_to(self, move: Move, wanted: int) -> bool:
+        return self._places.get(hash(self._rules.settled(move).after)) == wanted
 
     def _check_liveness(self, found: Found) -> None:
         """From every state there is a way to a settled one that needs no fault."""

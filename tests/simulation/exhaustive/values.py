@@ -138,8 +138,12 @@ def _earlier(found: "re.Match[str]", ticks: int) -> str:
 @cache
 def mirrored(place: int) -> int:
     """The status with the names of ranks 0 and 1 exchanged."""
-    status: Object = orjson.loads(_RANK.sub(_other_rank, orjson.dumps(STATUSES[place]).decode()))
-    return place_of(status)
+    return place_of(orjson.loads(with_ranks_exchanged(orjson.dumps(STATUSES[place]).decode())))
+
+
+def with_ranks_exchanged(text: str) -> str:
+    """The same text about rank 0 in the place of rank 1."""
+    return _RANK.sub(_other_rank, text)
 
 
 _RANK = re.compile(r'(?P<before>digits-\d+-|node-|"rank":|rank )(?P<rank>[01])(?!\d)')

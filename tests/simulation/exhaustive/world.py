@@ -5,10 +5,12 @@ Watches lag: what happened waits in ``news``, per kind, until it is shown to the
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from simulation.exhaustive.automaton import DOWN, LOST, Automaton, Refusal, Request
+from simulation.exhaustive.automaton import DOWN, Automaton
 from simulation.exhaustive.canonical import canonical, time_passed
+from simulation.exhaustive.memory import Refusal, Request
 from simulation.exhaustive.values import (
     DONE,
     EVICTED,
@@ -27,6 +29,7 @@ NODES = 2
 TAKEN = Refusal(409, "AlreadyExists", "it exists already")
 GONE = Refusal(404, "NotFound", "it does not exist")
 CHANGED = Refusal(409, "Conflict", "it has been modified")
+LOST = Refusal(0, "", "connection reset")
 QUOTA = Refusal(403, "Forbidden", "exceeded quota: team")
 Event = tuple[str, Any]
 
@@ -59,47 +62,59 @@ class Move(NamedTuple):
     write: Request | None = None
 
 
-def first(automaton: Automaton, faults: int) -> World:
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a world is: the job's startPolicy, how many faults may happen, and what is told apart.
+
+    ``each_event``: a watch may show any part of what it withholds, not only all of it. ``slow_stops``: a pod that was
+    told to stop has stopped some time before it is gone.
+    """
+
+    policy: str = "Parallel"
+    faults: int = 1
+    each_event: bool = False
+    slow_stops: bool = False
+
+
+def first(automaton: Automaton, shape: Shape) -> World:
     """The job has just been applied, and the operator knows it."""
     job = Job(1, 1, 1, False, 0)
-    return World(job, 1, (), 0, (), (), (), frozenset(), automaton.started(job, ()), (), faults)
-
-
-KINDS: list[str] = []
-JUMP = True
-SLOW = True
-SHORT = True
+    return World(job, 1, (), 0, (), (), (), frozenset(), automaton.started(job, ()), (), shape.faults)
 
 
 class Rules:
     """What may happen next, for one operator automaton."""
 
-    def __init__(self, automaton: Automaton) -> None:
+    def __init__(self, automaton: Automaton, shape: Shape) -> None:
         self._operator = automaton
+        self._shape = shape
 
     def moves(self, world: World) -> Iterator[Move]:
         """Everything that may happen in a state."""
         yield from self._of_operator(world)
         yield from self._of_news(world)
-        yield from _of_pods(world)
+        yield from _of_pods(world, slow_stops=self._shape.slow_stops)
         yield from _of_people(world)
         if world.faults:
             left = world._replace(faults=world.faults - 1)
-            yield from (move._replace(is_fault=True) for move in self._faults(left) if not KINDS or any(k in move.text for k in KINDS))
+            yield from (move._replace(is_fault=True) for move in self._faults(left))
 
-    def settled(self, move: Move) -> Move:
+    def settled(self, move: Move, *, mirrors: bool = True) -> Move:
         """The same move, without news that tell the operator nothing: they may as well be shown at once."""
-        world = move.after
+        world = self._without_news_of_nothing(move.after)
+        return move._replace(after=canonical(world, self._operator, mirrors=mirrors))
+
+    def _without_news_of_nothing(self, world: World) -> World:
         if world.operator == DOWN:
-            return move._replace(after=canonical(world._replace(job_news=(), pod_news=()), self._operator))
+            return world._replace(job_news=(), pod_news=())
         for kind in ("job_news", "pod_news"):
             news = getattr(world, kind)
-            if JUMP:
+            if not self._shape.each_event:
                 news = tuple(sorted({event[1].uid: event for event in news}.values()))
             while news and self._operator.shown(world.operator, news[0]) == world.operator:
                 news = news[1:]
             world = world._replace(**{kind: news})
-        return move._replace(after=canonical(world, self._operator))
+        return world
 
     def _of_operator(self, world: World) -> Iterator[Move]:
         if world.operator == DOWN:
@@ -128,7 +143,7 @@ class Rules:
             if request in sent:
                 continue
             after, answer = carried_out(world, request)
-            if SLOW and request[0] in ("list", "get"):
+            if request[0] in ("list", "get"):
                 answers = tuple(sorted((*world.answers, (request, answer)), key=repr))
                 yield Move(f"{_said(request)} is answered", after._replace(answers=answers))
             else:
@@ -144,7 +159,7 @@ class Rules:
             news: tuple[Event, ...] = getattr(world, kind)
             if not news:
                 continue
-            count = len(news) if JUMP else 1
+            count = 1 if self._shape.each_event else len(news)
             shown = world.operator
             for event in news[:count]:
                 shown = self._operator.shown(shown, event)
@@ -262,13 +277,13 @@ def changed(world: World, pod: Pod, state: str) -> World:
     return world._replace(pods=pods, pod_news=(*world.pod_news, ("pod", new)), fates=fates)
 
 
-def _of_pods(world: World) -> Iterator[Move]:
+def _of_pods(world: World, *, slow_stops: bool) -> Iterator[Move]:
     """The kubelet's and the collector's work."""
     life = world.job.life if world.job else 0
     for pod in world.pods:
         if pod.state == WAITS:
             yield Move(f"{pod.name} starts", changed(world, pod, RUNS))
-        elif pod.state == LEAVES and SHORT:
+        elif pod.state == LEAVES and not slow_stops:
             yield Move(f"{pod.name} is gone", vanished(world, pod))
         elif pod.state == LEAVES:
             yield Move(f"{pod.name} stops", changed(world, pod, LEFT))
