@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from support.builders import env_of, job
 from support.golden import matches
-from trainingjob_operator.core.pod import for_rank, template
+from trainingjob_operator.core.pod import for_rank, pods, template
+from trainingjob_operator.core.rendezvous import environment
 
 GOLDEN = Path(__file__).parent / "golden"
 SCRIPT = {"script": "train.py", "args": ["--epochs", "3"]}
@@ -166,3 +167,13 @@ def test_pods_are_locked_down_and_never_restarted_alone() -> None:
     assert main(body)["securityContext"] == {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
     assert main(body)["terminationMessagePolicy"] == "FallbackToLogsOnError"
     assert body["spec"]["volumes"][0] == {"name": "trainingjob-shm", "emptyDir": {"medium": "Memory"}}
+
+
+@pytest.mark.parametrize("unlike", ["0", "1", "0,2", "0-2"])
+def test_every_rank_has_its_own_environment_whichever_nodes_are_unlike(unlike: str) -> None:
+    fields = {"numNodes": 3, "nodeOverrides": [{"ranks": unlike, "processesPerNode": 2}]}
+    one = job(**fields)
+
+    for rank, body in enumerate(pods(one, 1, range(3), "cluster.local")):
+        wanted = environment(one, 1, rank, "cluster.local")
+        assert {name: value for name, value in env_of(body).items() if name in wanted} == wanted

@@ -39,6 +39,8 @@ def template(job: Job, attempt: int, cluster_domain: str, rank: int | None = Non
     """The pod of a rank without its labels and names; without a rank, of one that no override names."""
     assert job.spec is not None
     spec = job.spec if rank is None else of_rank(job.spec, rank)
+    # Rank 0 may be one of the unlike nodes, and then says nothing about the others.
+    whose = next((r for r in range(spec.num_nodes) if of_rank(job.spec, r) is job.spec), 0) if rank is None else rank
     overrides = [] if rank is None else [o for o in spec.node_overrides if rank in o.members]
     own: Body = {
         "restartPolicy": "Never",
@@ -47,7 +49,7 @@ def template(job: Job, attempt: int, cluster_domain: str, rank: int | None = Non
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,  # a Service called "master" would set MASTER_PORT
         "securityContext": {"seccompProfile": {"type": "RuntimeDefault"}},
-        "containers": [_container(job, spec, overrides, environment(job, attempt, rank or 0, cluster_domain))],
+        "containers": [_container(job, spec, overrides, environment(job, attempt, whose, cluster_domain))],
         "volumes": _volumes(job.name, spec),
     }
     blamed = avoided_nodes(job.status)
