@@ -28,7 +28,7 @@ SHARE = 2_000
 FIXED = 2_000
 """The first seeds are always the same; the others follow from the commit."""
 CHUNK = 100
-CLEANED_EVERY = 25
+CLEANED_EVERY = 50
 
 
 @dataclass(slots=True)

@@ -129,13 +129,16 @@ class Applier:
 
     async def _all(self, calls: Iterable[Call]) -> Blocked | None:
         """Run all to their end, a few at once; then raise the first error, or give the first refusal."""
+        waiting = list(calls)
+        if not waiting:
+            return None
         gate = asyncio.Semaphore(IN_FLIGHT)
 
         async def gated(call: Call) -> Blocked | None:
             async with gate:
                 return await call()
 
-        results = await asyncio.gather(*(gated(call) for call in calls), return_exceptions=True)
+        results = await asyncio.gather(*(gated(call) for call in waiting), return_exceptions=True)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
