@@ -206,3 +206,46 @@ def test_a_worker_that_dies_over_a_key_leaves_it_to_the_others() -> None:
         return seen
 
     assert run_virtually(play()) == ["a", "a"]
+
+
+def test_the_ages_of_the_waiting_and_of_the_running_are_known() -> None:
+    async def play() -> None:
+        queue: WorkQueue[str] = WorkQueue()
+        desk = Desk(queue, seconds=10)
+        queue.add("a")
+        await asyncio.sleep(1)
+        queue.add("b")
+        assert (queue.age(), queue.longest()) == (1, 0)
+        async with working(queue, desk.reconcile, workers=1):
+            await asyncio.sleep(3)
+            assert (queue.age(), queue.longest()) == (3, 3)
+
+    run_virtually(play())
+
+
+def test_a_drained_queue_lets_passes_end_and_starts_no_more() -> None:
+    async def play() -> list[tuple[str, float]]:
+        queue: WorkQueue[str] = WorkQueue()
+        desk = Desk(queue, seconds=2)
+        async with working(queue, desk.reconcile, workers=1):
+            queue.add("a")
+            queue.add("b")
+            await asyncio.sleep(1)
+            assert await queue.drained(5)
+            assert not desk.at_once
+            await asyncio.sleep(10)
+        return desk.seen
+
+    assert run_virtually(play()) == [("a", 0)]
+
+
+def test_what_does_not_end_is_not_waited_for_longer_than_asked() -> None:
+    async def play() -> float:
+        queue: WorkQueue[str] = WorkQueue()
+        async with working(queue, Desk(queue, seconds=60).reconcile):
+            queue.add("a")
+            await asyncio.sleep(1)
+            assert not await queue.drained(5)
+            return asyncio.get_running_loop().time()
+
+    assert run_virtually(play()) == 6
