@@ -12,7 +12,7 @@ from random import Random
 from typing import Any, Self
 
 from simulation.faults import RequestFaults
-from simulation.kubelet import FAILED, FINISHED, NAMESPACE
+from simulation.kubelet import DISRUPTED, FAILED, FINISHED, NAMESPACE, owner_of
 from simulation.oracles import Oracle
 from simulation.process import DOWN, Process
 from simulation.schedule import RequestFault, Schedule, drawn
@@ -20,6 +20,7 @@ from simulation.world import JOB, World
 from support.builders import raw_job
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import PODS, TRAININGJOBS, Resource
+from trainingjob_operator.cluster.api import MERGE_PATCH
 from trainingjob_sandbox.store import DeleteOptions
 
 Object = dict[str, Any]
@@ -176,6 +177,47 @@ class Scene(World):
     def takes_to_stop(self, seconds: float) -> None:
         """Pods that are told to stop now go on for so long."""
         self.kubelet.stuck_until = self._loop.time() + seconds
+
+    def keep(self, rank: int) -> None:
+        """A finalizer keeps the pod of a rank, however it is deleted; it goes a minute later."""
+        name = self.pod_of(rank)
+        self._finalize(name, ["example.com/keep"])
+        self._loop.call_later(60, self._finalize, name, None)
+
+    def _finalize(self, name: str, finalizers: list[str] | None) -> None:
+        if self.kubelet.pod(name) is not None:
+            patch = {"metadata": {"finalizers": finalizers}}
+            self.store.patch(PODS, NAMESPACE, name, patch, content_type=MERGE_PATCH)
+
+    def refuse(self, rank: int, reason: str) -> None:
+        """The kubelet ends the pod of a rank before its container has run."""
+        name = self.pod_of(rank)
+        pod = self.kubelet.pod(name)
+        assert pod is not None
+        self.tell(f"{name} is refused: {reason}")
+        self.kubelet.fates[owner_of(pod), name] = DISRUPTED
+        status = {"phase": "Failed", "reason": reason, "message": "the node refused it", "containerStatuses": None}
+        self.kubelet._report(name, status)
+
+    def fill_nodes(self) -> None:
+        self.tell("the nodes are full")
+        self.kubelet.full_until = math.inf
+
+    def empty_nodes(self) -> None:
+        self.tell("there is room on the nodes")
+        self.kubelet.full_until = 0.0
+
+    def lose_node(self, rank: int, how: str) -> None:
+        """The node under the pod of a rank is out of reach (silence), or gone for good (remove)."""
+        pod = self.kubelet.pod(self.pod_of(rank))
+        assert pod is not None
+        assert self.nodes is not None
+        node = pod["spec"]["nodeName"]
+        self.tell(f"{how} {node}")
+        if how == "silence":
+            self.nodes.silence(node, 3600.0)
+        else:
+            self.users._remove_node(node)
 
     async def finish(self) -> None:
         """Every rank exits with 0, and the job says so."""

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 
 Object = dict[str, Any]
 KEY = Key(NAMESPACE, JOB)
-ENOUGH_TURNS = 8
-"""Turns of the event loop after which a pass waits for the API server, or is over."""
 
 
 class Alarm:
@@ -147,8 +145,7 @@ class Session:
             case ("answer", request, answer):
                 self._answer(request, answer)
         if self._task and not self._task.done():
-            for _ in range(ENOUGH_TURNS):
-                await asyncio.sleep(0)
+            await _until_all_wait()
 
     def _begin(self) -> None:
         self._alarm.woken = self._alarm.retries = False
@@ -219,6 +216,15 @@ class Session:
             doubts=KEY in controller._doubts,
             timer=timer,
         )
+
+
+async def _until_all_wait() -> None:
+    """Until the pass waits for the API server, or is over: until nothing but this can run."""
+    loop: Any = asyncio.get_running_loop()
+    idle = 0
+    while idle < 2:
+        await asyncio.sleep(0)
+        idle = 0 if loop._ready else idle + 1
 
 
 def _error(refusal: Refusal) -> Exception:
