@@ -52,7 +52,7 @@ bench: $(VENV)/.dev ## Measure the operator beside a plain client on a real API 
 	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.control \
 		$(addprefix --case ,$(CASE)) $(if $(QUICK),--quick) $(if $(WRITE),--write)
 
-bench-trainer: $(VENV)/.dev ## Measure the trainer beside a plain PyTorch loop (CASES=loops,stall,restart QUICK=1)
+bench-trainer: $(VENV)/.dev ## Measure the trainer beside a plain PyTorch loop (CASES=loops,loader,stall,restart QUICK=1)
 	@PYTHONPATH=.:tests $(BIN)/python -m benchmarks.trainer
 
 bench-gpu: $(VENV)/.dev ## Measure the GPT in bfloat16 on this machine's GPUs beside a plain loop (TINY=1: on the CPU)

@@ -1,7 +1,7 @@
 """`make bench-trainer`: what this trainer costs beside a plain PyTorch loop, a plain write, and a plain start.
 
 Everything is a ratio of two things that took turns in one run. Prints tables, writes trainer.json and a section of
-TRAINER.md. CASES=loops,stall,restart chooses; QUICK=1 is for trying it out.
+TRAINER.md. CASES=loops,loader,stall,restart chooses; QUICK=1 is for trying it out.
 """
 
 import json
@@ -17,13 +17,14 @@ from statistics import mean, median
 from typing import Any
 
 import torch
+from benchmarks.loader import loader
 
 from support.pods import free_port
 
 HERE = Path(__file__).parent
 MARKS = ("<!-- trainer: written by make bench-trainer -->", "<!-- trainer: end -->")
 # Width of the model, steps, rounds, whether each step calls self.log: steps of about 1, 5 and 20 ms on two cores.
-LOOPS = [[64, 400, 5, False], [512, 150, 5, False], [1024, 60, 5, False], [64, 400, 3, True]]
+LOOPS = [[64, 200, 5, False], [512, 60, 5, False], [1024, 24, 5, False], [64, 200, 3, True]]
 GOALS = (0.75, 0.95, 0.98, None)
 GIB = 1 << 30
 
@@ -143,7 +144,12 @@ def _gang(arguments: Sequence[str]) -> None:
         raise SystemExit(f"the gang ended with {codes}")
 
 
-CASES: dict[str, Callable[[bool], list[Row]]] = {"loops": loops, "stall": stall, "restart": restart}
+CASES: dict[str, Callable[[bool], list[Row]]] = {
+    "loops": loops,
+    "loader": loader,
+    "stall": stall,
+    "restart": restart,
+}
 
 
 def table(rows: Sequence[Row]) -> str:

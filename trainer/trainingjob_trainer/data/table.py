@@ -44,10 +44,11 @@ class RowWindows:
         """Features float32 [B, F], or [B, window, F] with a window of more rows than one, and targets float32 [B]."""
         starts = np.asarray(draws) % len(self) + self.rows[0]
         rows = (starts[:, None] + np.arange(self.window)).reshape(-1)
-        features = self.columns.rows(rows)[:, :-1].reshape(len(draws), self.window, -1)
-        targets = self.columns.rows(starts + self.window - 1 + self.horizon)[:, -1]
-        shaped = features[:, 0] if self.window == 1 else features
-        return torch.from_numpy(np.ascontiguousarray(shaped)), torch.from_numpy(np.ascontiguousarray(targets))
+        seen = self.columns.rows(rows).reshape(len(draws), self.window, -1)
+        # In the same row the target has been read along with the features.
+        last = self.columns.rows(starts + self.window - 1 + self.horizon) if self.horizon else seen[:, -1]
+        features = seen[:, 0, :-1] if self.window == 1 else seen[..., :-1]
+        return torch.from_numpy(np.ascontiguousarray(features)), torch.from_numpy(np.ascontiguousarray(last[:, -1]))
 
 
 class Table(ClaimData):
