@@ -67,13 +67,15 @@ class Shape:
     """How large a world is: the job's startPolicy, how many faults may happen, and what is told apart.
 
     ``each_event``: a watch may show any part of what it withholds, not only all of it. ``slow_stops``: a pod that was
-    told to stop has stopped some time before it is gone.
+    told to stop has stopped some time before it is gone. ``slow_reads``: something may happen between the moment that
+    a read tells of and its answer's arrival.
     """
 
     policy: str = "Parallel"
     faults: int = 1
     each_event: bool = False
     slow_stops: bool = False
+    slow_reads: bool = True
 
 
 def first(automaton: Automaton, shape: Shape) -> World:
@@ -143,7 +145,7 @@ class Rules:
             if request in sent:
                 continue
             after, answer = carried_out(world, request)
-            if request[0] in ("list", "get"):
+            if self._shape.slow_reads and request[0] in ("list", "get"):
                 answers = tuple(sorted((*world.answers, (request, answer)), key=repr))
                 yield Move(f"{_said(request)} is answered", after._replace(answers=answers))
             else:
