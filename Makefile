@@ -11,7 +11,7 @@ WORKERS ?= 2
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim mutants golden lint format kill-tests bench generate lock clean bench-trainer bench-gpu trainer-faults
+.PHONY: help demo test sim mutants sim-exhaustive golden lint format kill-tests bench generate lock clean bench-trainer bench-gpu trainer-faults
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -31,6 +31,10 @@ sim: $(VENV)/.dev ## Tell N=20000 random stories of a job under faults, or one i
 
 mutants: $(VENV)/.dev ## Break the protocol on purpose, rule by rule: the simulation has to notice each break
 	@PYTHONPATH=tests $(BIN)/python -m simulation.mutation
+
+sim-exhaustive: $(VENV)/.dev ## Look at every interleaving of small worlds; MUTANT=never-doubts shows what one rule is for
+	@PYTHONPATH=tests $(BIN)/python -m simulation.exhaustive.whole \
+		$(if $(MUTANT),--mutant $(MUTANT)) $(if $(WORLD),--world "$(WORLD)")
 
 golden: $(VENV)/.dev ## Write the kept texts of the tests anew; read `git diff` then
 	@WRITE_GOLDEN=1 $(BIN)/pytest --quiet tests/simulation/test_golden.py tests/core
