@@ -42,3 +42,9 @@ def test_the_recorded_story_of_every_mutant_kills_it() -> None:
     found = subprocess.run(command, cwd=TESTS, capture_output=True, text=True, check=False)
 
     assert found.returncode == 0, f"`make mutants` finds other stories and records them:\n{found.stdout}{found.stderr}"
+
+
+def test_the_protocol_names_every_mutant() -> None:
+    text = (TESTS.parent / "docs" / "protocol.md").read_text()
+
+    assert [mutant.name for mutant in mutants() if f"`{mutant.name}`" not in text] == []
