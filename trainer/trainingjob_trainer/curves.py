@@ -42,7 +42,7 @@ def attempt_folder(logs: Path, uid: str, attempt: int) -> str:
 
 
 class Curves(Callback):
-    """Loss and speed every `trainer.log_every_n_steps` steps, from rank 0: its share of the batch, everybody's speed."""
+    """Loss and speed every `trainer.log_every_n_steps` steps, from rank 0: its share of the batch, all ranks' speed."""
 
     def __init__(self) -> None:
         self._samples = 0
