@@ -225,9 +225,9 @@ def test_every_request_of_a_pass_has_its_jobs_turns() -> None:
     seen: list[object] = []
 
     class Noting(Gate):
-        def turn(self, flow: Any) -> Any:
+        def turn(self, flow: Any, **options: Any) -> Any:
             seen.append(flow)
-            return super().turn(flow)
+            return super().turn(flow, **options)
 
     async def play() -> None:
         api = GatedApi(FlakyApi(), Noting())
