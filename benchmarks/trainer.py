@@ -49,6 +49,8 @@ def _loop_row(case: Sequence[Any], goal: float | None, seconds: dict[str, list[f
         "this trainer": round(middle["plain"] / middle["ours"], 3),
         "Lightning as shipped": round(middle["plain"] / middle["shipped"], 3),
         "this trainer, means": round(whole["plain"] / whole["ours"], 3),
+        "this trainer, CPU": round(middle["plain cpu"] / middle["ours cpu"], 3),
+        "Lightning, CPU": round(middle["plain cpu"] / middle["shipped cpu"], 3),
         "goal": goal,
     }
 

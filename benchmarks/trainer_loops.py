@@ -73,6 +73,7 @@ class Timed:
     batches: Sequence[Any]
     steps: int
     asked: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
 
     def __len__(self) -> int:
         return self.steps
@@ -80,12 +81,12 @@ class Timed:
     def __iter__(self) -> Iterator[Any]:
         for number in range(self.steps):
             self.asked.append(time.perf_counter())
+            self.worked.append(time.thread_time())
             yield self.batches[number % KEPT]
 
-    @property
-    def durations(self) -> list[float]:
-        """Seconds of each step but the first tenth."""
-        counted = self.asked[self.steps // 10 :]
+    def per_step(self, moments: list[float]) -> list[float]:
+        """Seconds of each step but the first tenth: of the clock (``asked``) or of this thread's CPU (``worked``)."""
+        counted = moments[self.steps // 10 :]
         return [after - before for before, after in pairwise(counted)]
 
 
@@ -149,17 +150,18 @@ def quiet() -> None:
 
 
 def measure(width: int, steps: int, rounds: int, logs: bool) -> dict[str, list[float]]:
-    """Seconds of every counted step, by loop; the loops take turns, in the other order every second round."""
+    """Seconds of every counted step, by loop, and of CPU; the loops take turns, every second round the other way."""
     generator = torch.Generator().manual_seed(dist.get_rank())
     batches = [(torch.randn(BATCH, 64, generator=generator), torch.randn(BATCH, 1)) for _ in range(KEPT)]
-    seconds: dict[str, list[float]] = {name: [] for name in LOOPS}
+    seconds: dict[str, list[float]] = {f"{name}{kind}": [] for name in LOOPS for kind in ("", " cpu")}
     for number in range(rounds):
         names = list(LOOPS) if number % 2 else list(LOOPS)[::-1]
         for name in names:
             data = Timed(batches, steps)
             dist.barrier()
             LOOPS[name](Model(width, logs), data)
-            seconds[name] += data.durations
+            seconds[name] += data.per_step(data.asked)
+            seconds[f"{name} cpu"] += data.per_step(data.worked)
     return seconds
 
 

@@ -1,6 +1,7 @@
 """Ranks that see different datasets are told so before the first step, and by name."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from threading import Condition, Thread
 
@@ -29,6 +30,10 @@ class SharedStore:
         with self.changed:
             assert self.changed.wait_for(lambda: key in self.values, timeout=120)
             return self.values[key].encode()
+
+    def wait(self, keys: list[str], timeout: timedelta) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: set(keys) <= set(self.values), timeout=120)
 
 
 def told(marks: list[str]) -> list[str]:
@@ -67,6 +72,24 @@ def test_every_rank_is_told_who_sees_what() -> None:
         ["2", "1", "bb"],
         ["3", "1", "aa"],
     ]
+
+
+def test_rank_0_leaves_after_all_others_have_read_why() -> None:
+    store, left = SharedStore(), []
+
+    def rank_0() -> None:
+        with pytest.raises(ConfigurationError):
+            compare(store, read_environment({"TRAININGJOB_NUM_NODES": "2", "NODE_RANK": "0"}), "aa")
+        left.append(0)
+
+    thread = Thread(target=rank_0)
+    store.set("trainingjob/dataset/1", "1 bb")
+    thread.start()
+    store.get("trainingjob/dataset")
+    assert not left
+    store.set("trainingjob/dataset/1/read", "")
+    thread.join()
+    assert left == [0]
 
 
 def test_a_gang_of_one_compares_nothing() -> None:

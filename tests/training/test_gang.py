@@ -25,8 +25,8 @@ def test_every_rank_says_its_place_in_the_gang(two_pods: Run, four_processes: Ru
 def test_the_log_holds_only_plain_lines_of_ours(two_pods: Run) -> None:
     assert two_pods.errors == ["", ""]
     assert all(re.fullmatch(r"(trainingjob: |val_)[ -~]+", line) for line in two_pods.lines[0]), two_pods.lines[0]
-    assert len(two_pods.lines[0]) == 1 + 10 + 2  # its place, an epoch a line, accuracy and loss
-    assert len(two_pods.lines[1]) == 1
+    assert len(two_pods.lines[0]) == 2 + 10 + 2  # its network and place, an epoch a line, accuracy and loss
+    assert len(two_pods.lines[1]) == 2
     assert re.search(r"samples/s$", two_pods.line("epoch 10/10, step 220"))
 
 

@@ -1,5 +1,6 @@
 """What a gang checks before it trains: one software on all nodes, a network interface that is there, unlike nodes."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -25,6 +26,10 @@ class Values(dict[str, str]):
 
     def get(self, key: str) -> bytes:  # type: ignore[override]
         return self[key].encode()
+
+    def wait(self, keys: list[str], timeout: timedelta) -> None:
+        if not set(keys) <= set(self):
+            raise TimeoutError
 
 
 def place(rank: int, **fields: Any) -> Environment:

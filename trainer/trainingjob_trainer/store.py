@@ -1,5 +1,6 @@
 """What ranks tell each other before they compute together: a few small values under agreed keys."""
 
+from datetime import timedelta
 from typing import Protocol
 
 
@@ -10,4 +11,8 @@ class Store(Protocol):
 
     def get(self, key: str) -> bytes:
         """The value, waiting until somebody has set it."""
+        ...
+
+    def wait(self, keys: list[str], timeout: timedelta) -> None:
+        """Wait until all keys are set; RuntimeError or TimeoutError if they are not in time."""
         ...

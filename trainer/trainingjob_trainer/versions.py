@@ -9,26 +9,15 @@ from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 from trainingjob_trainer.environment import Environment
-from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.sameness import SAME, agree
 from trainingjob_trainer.store import Store
 
-_KEY = "trainingjob/versions"
-_SAME = "same"
 NONE = "-"
 
 
 def compare(store: Store, environment: Environment, mine: Mapping[str, str]) -> None:
-    """Raise ConfigurationError on every rank if the ranks' versions differ; all of them have to call it.
-
-    Rank 0 alone reads all and tells the others its verdict.
-    """
-    store.set(f"{_KEY}/{environment.rank}", " ".join(f"{name}={value or NONE}" for name, value in mine.items()))
-    if environment.rank == 0:
-        entries = [store.get(f"{_KEY}/{rank}").decode() for rank in range(environment.world_size)]
-        store.set(_KEY, verdict(entries))
-    told = store.get(_KEY).decode()
-    if told != _SAME:
-        raise ConfigurationError(told)
+    """Raise ConfigurationError on every rank if the ranks' versions differ; all of them have to call it."""
+    agree(store, environment, "versions", " ".join(f"{name}={value or NONE}" for name, value in mine.items()), verdict)
 
 
 def own() -> dict[str, str]:
@@ -50,7 +39,7 @@ def verdict(entries: Sequence[str]) -> str:
     names = list(dict.fromkeys(name for rank in ranks for name in rank))
     differing = [name for name in names if len({rank.get(name) for rank in ranks}) > 1]
     if not differing:
-        return _SAME
+        return SAME
     rows = [["rank", *differing]] + [[str(n), *(rank.get(k, NONE) for k in differing)] for n, rank in enumerate(ranks)]
     return "the ranks run different software: use one image for all nodes\n" + table(rows)
 

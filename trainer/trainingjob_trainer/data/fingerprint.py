@@ -10,13 +10,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from trainingjob_trainer.environment import Environment
-from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.sameness import SAME, agree
 from trainingjob_trainer.store import Store
 
 BLOCK = 4096
 BLOCKS = 16  # per file, evenly spread, the first and the last among them
-_KEY = "trainingjob/dataset"
-_SAME = "same"
 
 
 def fingerprint(files: Iterable[Path], *texts: str) -> str:
@@ -39,26 +37,16 @@ def block_offsets(size: int) -> Sequence[int]:
 
 
 def compare(store: Store | None, environment: Environment, mine: str) -> None:
-    """Raise ConfigurationError on every rank if the ranks' fingerprints differ; all of them have to call it.
-
-    Rank 0 alone reads all and tells the others its verdict: two reads per rank, whatever their number.
-    """
-    if store is None:
-        return
-    store.set(f"{_KEY}/{environment.rank}", f"{environment.node_rank} {mine}")
-    if environment.rank == 0:
-        entries = [store.get(f"{_KEY}/{rank}").decode() for rank in range(environment.world_size)]
-        store.set(_KEY, verdict(entries))
-    told = store.get(_KEY).decode()
-    if told != _SAME:
-        raise ConfigurationError(told)
+    """Raise ConfigurationError on every rank if the ranks' fingerprints differ; all of them have to call it."""
+    if store is not None:
+        agree(store, environment, "dataset", f"{environment.node_rank} {mine}", verdict)
 
 
 def verdict(entries: Sequence[str]) -> str:
     """ "same", or a table of all ranks; ``entries`` are "NODE FINGERPRINT" by rank."""
     rows = [(rank, *entry.split()) for rank, entry in enumerate(entries)]
     if len({mark for _, _, mark in rows}) == 1:
-        return _SAME
+        return SAME
     table = "\n".join(f"{rank:>5} {node:>5}  {mark}" for rank, node, mark in rows)
     return (
         "the ranks see different datasets: mount the same claim on every node, or copy the dataset anew and check it "
