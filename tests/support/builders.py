@@ -51,6 +51,7 @@ def pod(rank: int, attempt: int = 1, **fields: Any) -> Pod:
         "node": f"node-{rank}",
         "ip": f"10.0.0.{rank + 1}",
         "phase": "Running",
+        "started": True,
         "ready": True,
     }
     return Pod(attempt=attempt, rank=rank, **(known | fields))
@@ -58,7 +59,7 @@ def pod(rank: int, attempt: int = 1, **fields: Any) -> Pod:
 
 def pending(rank: int, attempt: int = 1, **fields: Any) -> Pod:
     """A pod that has not started yet."""
-    return pod(rank, attempt, **({"ready": False, "phase": "Pending", "ip": None} | fields))
+    return pod(rank, attempt, **({"started": False, "ready": False, "phase": "Pending", "ip": None} | fields))
 
 
 def exited(rank: int, code: int, at: float = 0, attempt: int = 1, message: str = "", **fields: Any) -> Pod:

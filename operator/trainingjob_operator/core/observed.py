@@ -55,7 +55,11 @@ class Blocked:
 
 @dataclass(frozen=True, slots=True)
 class Pod:
-    """One pod that carries the job's name in its labels, whoever owns it."""
+    """One pod that carries the job's name in its labels, whoever owns it.
+
+    ``started``: its training container runs or has run; ``ready``: Kubernetes says so, which a node that is out of reach
+    takes back.
+    """
 
     name: str
     uid: str
@@ -68,6 +72,7 @@ class Pod:
     phase: str = "Pending"
     reason: str = ""
     message: str = ""
+    started: bool = False
     ready: bool = False
     exit: Exit | None = None
     blocked: Blocked | None = None
@@ -185,6 +190,7 @@ def pod_from(raw: dict[str, Any]) -> Pod:
         phase=status.get("phase", "Pending"),
         reason=status.get("reason", ""),
         message=status.get("message", ""),
+        started=not {"running", "terminated"}.isdisjoint(main.get("state") or {}),
         ready=conditions.get("Ready", {}).get("status") == "True",
         exit=_exit(main),
         blocked=_blocked(status, conditions),

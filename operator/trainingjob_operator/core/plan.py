@@ -107,7 +107,7 @@ def _in_time(observed: Observed, verdict: Verdict, limit: Deadline) -> bool:
         case Done():
             return True
         case Formed() | Whole():
-            return limit.reason == STARTUP_TIMEOUT and all(pod.ready for pod in observed.gang.values())
+            return limit.reason == STARTUP_TIMEOUT and all(pod.started for pod in observed.gang.values())
         case _:
             return False
 
