@@ -132,12 +132,13 @@ def test_a_gang_that_came_up_while_nobody_looked_started_in_time() -> None:
 
 
 def test_a_gang_that_runs_on_a_node_out_of_reach_has_started() -> None:
-    world = World(startupTimeoutSeconds=60)
+    world = World(startupTimeoutSeconds=60, activeDeadlineSeconds=100)
     world.step()
 
-    world.with_pods(pod(0, ready=False), pod(1)).at(60).step()
+    decision = world.with_pods(pod(0, ready=False), pod(1)).at(60).step()
 
     assert (world.status.state, world.status.nodes) == ("Starting", "1/2")
+    assert decision.requeue_after == 40
 
 
 def test_a_gang_that_succeeded_while_nobody_looked_ended_in_time() -> None:

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from simulation.ending import check_script, check_settled
@@ -12,7 +12,7 @@ from simulation.kubelet import FINISHED, has_stopped, owner_of
 from simulation.schedule import Schedule
 from simulation.twin import difference, has_twin, remains, undisturbed
 from simulation.world import World
-from support.virtual_time import run_virtually
+from support.virtual_time import LivelockError, run_virtually
 from trainingjob_operator.api.status import State
 
 Object = dict[str, Any]
@@ -26,15 +26,15 @@ class Outcome:
 
     seed: int
     violations: list[str]
-    log: list[str]
-    writes: int
-    quorum_reads: int
-    requests: Counter[str]
-    injected: Counter[str]
-    events: Counter[str]
-    settled: float
-    end: str
-    remains: Object
+    log: list[str] = field(default_factory=list)
+    writes: int = 0
+    quorum_reads: int = 0
+    requests: Counter[str] = field(default_factory=Counter)
+    injected: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(default_factory=Counter)
+    settled: float = 0.0
+    end: str = "endless"
+    remains: Object = field(default_factory=dict)
 
 
 class Surprises(logging.Handler):
@@ -69,6 +69,8 @@ def _told(schedule: Schedule) -> Outcome:
     logger.setLevel(logging.ERROR)
     try:
         return run_virtually(_lived(schedule, surprises))
+    except LivelockError as error:
+        return Outcome(schedule.seed, [f"L4: the operator turns in circles: {error}"])
     finally:
         logger.removeHandler(surprises)
         logger.propagate = propagates

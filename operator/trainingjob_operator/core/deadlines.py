@@ -22,9 +22,15 @@ class Deadline:
     message: str
 
 
-def deadline(spec: TrainingJobSpec, status: TrainingJobStatus, blocked: str = "") -> Deadline | None:
-    """The next deadline of a job with a live attempt; ``blocked`` says what holds its start up."""
-    found = [d for d in (_active(spec, status), _startup(spec, status, blocked)) if d is not None]
+def deadline(
+    spec: TrainingJobSpec, status: TrainingJobStatus, blocked: str = "", *, has_started: bool = False
+) -> Deadline | None:
+    """The next deadline of a job with a live attempt.
+
+    ``blocked`` says what holds its start up; ``has_started`` that every rank has run, seen in its pods.
+    """
+    startup = None if has_started else _startup(spec, status, blocked)
+    found = [d for d in (_active(spec, status), startup) if d is not None]
     return min(found, key=lambda d: d.at, default=None)
 
 

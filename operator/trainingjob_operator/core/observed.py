@@ -57,8 +57,8 @@ class Blocked:
 class Pod:
     """One pod that carries the job's name in its labels, whoever owns it.
 
-    ``started``: its training container runs or has run; ``ready``: Kubernetes says so, which a node that is out of reach
-    takes back.
+    ``started``: its training container runs or has run; ``ready``: Kubernetes says so, which a node out of reach takes
+    back.
     """
 
     name: str

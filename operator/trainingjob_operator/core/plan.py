@@ -18,7 +18,7 @@ from trainingjob_operator.core.backoff import restart_delay
 from trainingjob_operator.core.children import children
 from trainingjob_operator.core.condemned import Deletion, deletions
 from trainingjob_operator.core.conditions import Situation
-from trainingjob_operator.core.deadlines import STARTUP_TIMEOUT, Deadline, deadline, delete_at
+from trainingjob_operator.core.deadlines import deadline, delete_at
 from trainingjob_operator.core.failure import Cause, refined, with_rules
 from trainingjob_operator.core.lostnodes import next_loss
 from trainingjob_operator.core.observed import Observed
@@ -92,24 +92,20 @@ def _attempt(observed: Observed) -> Plan:
     """The step of a job with a live attempt."""
     status, now = observed.job.status, observed.now
     assert observed.job.spec is not None
-    limit = deadline(observed.job.spec, status, _what_blocks(observed))
     verdict = judge(observed)
-    if limit and limit.at <= now and not _in_time(observed, verdict, limit):
+    limit = deadline(observed.job.spec, status, _what_blocks(observed), has_started=_has_started(observed))
+    if limit and limit.at <= now and not isinstance(verdict, Done):
         # A cache that lags may not have seen yet that the pods run, or have ended well.
         return _failed(observed, status, limit.reason, limit.message) if observed.quorum else QUORUM
     step = _step(observed, verdict)
-    return replace(step, requeue_after=_sooner(step.requeue_after, _until(now, limit.at if limit else None)))
+    again = _until(now, limit.at if limit and limit.at > now else None)
+    return replace(step, requeue_after=_sooner(step.requeue_after, again))
 
 
-def _in_time(observed: Observed, verdict: Verdict, limit: Deadline) -> bool:
-    """Whether a gang did what the deadline is about, though its controller was not there to see it in time."""
-    match verdict:
-        case Done():
-            return True
-        case Formed() | Whole():
-            return limit.reason == STARTUP_TIMEOUT and all(pod.started for pod in observed.gang.values())
-        case _:
-            return False
+def _has_started(observed: Observed) -> bool:
+    """Whether every rank has run, though nobody may have seen them run together."""
+    assert observed.job.spec is not None
+    return len(observed.gang) == observed.job.spec.num_nodes and all(pod.started for pod in observed.gang.values())
 
 
 def _step(observed: Observed, verdict: Verdict) -> Plan:
