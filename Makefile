@@ -11,7 +11,7 @@ WORKERS ?= 2
 N ?= 20000
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test sim mutants sim-exhaustive golden lint format kill-tests bench generate lock clean bench-trainer bench-gpu trainer-faults
+.PHONY: help demo test sim mutants sim-exhaustive golden lint format kill-tests bench generate lock clean bench-trainer bench-gpu trainer-faults lightly-train
 # A recipe that fails leaves no half-made file behind.
 .DELETE_ON_ERROR:
 
@@ -68,6 +68,9 @@ trainer-faults: $(VENV)/.dev ## Kill training 100 times at random moments, and s
 		tests/training/test_faults_kills.py tests/training/test_preemption.py
 	@cat $(VENV)/trainer-faults.log
 
+lightly-train: $(VENV)/lightly/.done ## Train with LightlyTrain (AGPL-3.0, installed apart) on two pods
+	@$(VENV)/lightly/bin/python tests/launchers/lightly_train_on_two_pods.py
+
 generate: $(VENV)/.dev ## Write the CRD, docs/api.md, the chart's copies and manifests/install.yaml anew
 	@$(BIN)/trainingjob crd > $(VENV)/crd.yaml
 	@cp $(VENV)/crd.yaml manifests/crd.yaml
@@ -110,3 +113,9 @@ $(VENV)/.dev: $(VENV)/.uv requirements/build.txt requirements/dev.txt pyproject.
 	@$(INSTALL) --require-hashes -r requirements/build.txt -r requirements/dev.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $(VENV)/.demo $@
+
+$(VENV)/lightly/.done: $(VENV)/.uv pyproject.toml
+	@echo "installing LightlyTrain (once)"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(VENV)/lightly
+	@$(UV) pip install --quiet --python $(VENV)/lightly/bin/python --editable ".[sandbox,trainer]" "lightly-train~=0.18.0"
+	@touch $@
