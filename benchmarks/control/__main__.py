@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import click
-from benchmarks.control import bursts, costs, life
+from benchmarks.control import bursts, costs, life, takeover
 from benchmarks.control.figures import Figure, table
 from benchmarks.control.report import write
 from benchmarks.control.world import World, world
@@ -25,6 +25,7 @@ FAST: dict[str, Case] = {
     "steady": life.steady,
     "gang": life.gang,
     "fairness": life.fairness,
+    "takeover": takeover.takeover,
 }
 # Counted by the audit log, which costs an API server time.
 AUDITED: dict[str, Case] = {"requests": costs.per_job, "present": costs.present}
