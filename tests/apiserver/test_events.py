@@ -61,15 +61,9 @@ def exits(code: int, state: str = "Running", attempt: int = 2) -> Story:
 
 
 async def ends_well(on: Stage) -> None:
-    for rank in range(2):
+    for rank in (1, 0):
         await on.exit(rank, 0)
     await on.until("Succeeded")
-
-
-async def one_rank_is_done(on: Stage) -> None:
-    await on.exit(1, 0)
-    await asyncio.sleep(1)  # nothing is to happen, so there is nothing to wait for
-    await on.until("Running")
 
 
 async def pod_deleted(on: Stage) -> None:
@@ -153,7 +147,6 @@ ROWS: dict[str, tuple[Story, End]] = {
     "a pod is evicted": (submitted(ended_by_the_node("Evicted")), ("Running", 0, 2, "Evicted")),
     "the kubelet refuses a pod": (submitted(ended_by_the_node("OutOfcpu")), ("Running", 0, 2, "OutOfcpu")),
     "every rank exits with 0": (submitted(ends_well), ("Succeeded", 0, 1, "Completed")),
-    "one rank exits with 0 early": (submitted(one_rank_is_done), ("Running", 0, 1, None)),
     "a done pod is deleted": (submitted(done_pod_deleted), ("Running", 0, 2, "PodDeleted")),
     "quota": (quota, ("Running", 0, 1, None)),
     "a name is taken": (name_conflict, ("Running", 0, 1, None)),
