@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from support.builders import job
-from trainingjob_operator.api.defaults import processes, quantity, threads, working_dir
+from trainingjob_operator.api import defaults, overrides
+from trainingjob_operator.api.defaults import (
+    num_processes,
+    of_rank,
+    process_offset,
+    processes,
+    quantity,
+    threads,
+    working_dir,
+)
 from trainingjob_operator.api.types import TrainingJobSpec
 
 
@@ -78,3 +87,36 @@ def test_the_working_directory_is_the_users_else_that_of_the_files_else_the_imag
     assert working_dir(spec(files=files, workingDir="/src")) == "/src"
     assert working_dir(spec(files=files)) == "/workspace"
     assert working_dir(spec()) is None
+
+
+counts = st.none() | st.integers(1, 3)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(["0", "1-2", "0,3", "2-3,1"]), st.none() | st.integers(0, 3), counts)), counts
+)
+def test_processes_of_unlike_nodes_add_up_rank_by_rank(stated: list[Any], common: int | None) -> None:
+    overrides = [{"ranks": r, "gpusPerNode": g, "processesPerNode": p} for r, g, p in stated]
+    found = spec(numNodes=4, processesPerNode=common, nodeOverrides=overrides)
+
+    each = [processes(of_rank(found, rank)) for rank in range(4)]
+
+    assert [process_offset(found, rank) for rank in range(4)] == [sum(each[:rank]) for rank in range(4)]
+    assert num_processes(found) == sum(each)
+
+
+def test_a_rank_that_is_named_a_thousand_times_is_looked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(overrides, "range", lambda *ends: counted.extend(range(*ends)) or range(*ends), raising=False)
+    found = spec(numNodes=4, nodeOverrides=[{"ranks": ",".join(["0-3"] * 256), "gpusPerNode": 1}])
+
+    assert found.node_overrides[0].members == {0, 1, 2, 3}
+    assert len(counted) == 4
+
+
+def test_the_pods_of_unlike_nodes_share_one_count_of_processes() -> None:
+    found = spec(numNodes=1024, nodeOverrides=[{"ranks": "512-1023", "processesPerNode": 2}])
+    defaults._running_sum.cache_clear()
+
+    assert [process_offset(found, rank) for rank in (0, 512, 513)] == [0, 512, 514]
+    assert defaults._running_sum.cache_info().misses == 1

@@ -154,3 +154,11 @@ def test_a_template_that_says_nothing_changes_nothing() -> None:
     one, other = job(), job(podTemplate={"spec": {"containers": [{"name": "trainer"}]}})
 
     assert template(one, 1, "cluster.local") == template(other, 1, "cluster.local")
+
+
+def test_the_name_of_the_rendezvous_port_cannot_be_given_to_another_port() -> None:
+    entry = {"name": "trainer", "ports": [{"containerPort": 8000, "name": "rendezvous"}, {"containerPort": 29500}]}
+
+    assert containers(entry) == {
+        "spec.containers[0].ports[0].name": "'rendezvous' is spec.masterPort: choose another name"
+    }

@@ -66,11 +66,41 @@ def test_a_problem_reads_as_field_and_sentence() -> None:
             "spec.resources.requests[memory]: 'lots' is not a quantity such as 500m, 2 or 16Gi",
         ),
         ({"resources": {"limits": {"cpu": -1}}}, "spec.resources.limits[cpu]: -1 is negative"),
+        (
+            {"numNodes": 2, "nodeOverrides": [{"ranks": "0,1-0"}]},
+            "spec.nodeOverrides[0].ranks: '1-0' names no rank: write the smaller number first",
+        ),
+        (
+            {"nodeOverrides": [{"ranks": "7-9999,3"}]},
+            "spec.nodeOverrides[0].ranks: there is no rank 3: ranks are 0 to 1",
+        ),
+        (
+            {"run": {"fabric": {"script": "a.py"}}, "nodeOverrides": [{"ranks": "1", "gpusPerNode": 2}]},
+            (
+                "spec.nodeOverrides: run.fabric needs the same number of processes on every node: "
+                "set processesPerNode, or use run.trainer or run.torchrun"
+            ),
+        ),
+        ({"progressPort": 80}, "spec.progressPort: must be 0 or 1024 to 65535, and not the masterPort"),
+        ({"masterPort": 29490}, "spec.progressPort: must be 0 or 1024 to 65535, and not the masterPort"),
+        (
+            {"progressPort": 0, "failurePolicy": {"stallTimeoutSeconds": 60}},
+            (
+                "spec.failurePolicy.stallTimeoutSeconds: needs spec.progressPort: with 0 nobody sees whether training "
+                "stands still"
+            ),
+        ),
         ({"podTemplate": {"spec": {"volumes": {}}}}, "spec.podTemplate.spec.volumes: must be a list"),
     ],
 )
 def test_one_mistake_is_one_problem(fields: dict[str, Any], problem: str) -> None:
     assert problems(**fields) == [problem]
+
+
+def test_unlike_gpus_with_like_processes_suit_every_launcher() -> None:
+    overrides = [{"ranks": "1", "gpusPerNode": 2, "processesPerNode": 1}]
+
+    assert problems(numNodes=2, run={"python": {"script": "a.py"}}, nodeOverrides=overrides) == []
 
 
 CLAIM = {"claimName": "c"}

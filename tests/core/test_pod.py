@@ -71,7 +71,7 @@ def test_another_ranks_pod_is_the_kept_one() -> None:
 
 @given(st.sampled_from(list(LAUNCHERS)), st.lists(st.tuples(st.integers(0, 9), st.sampled_from([None, "10.0.0.1"]))))
 def test_making_pods_never_changes_the_template_nor_the_job(launcher: str, ranks: list[tuple[int, str | None]]) -> None:
-    one = job(**LAUNCHERS[launcher])
+    one = job(**LAUNCHERS[launcher] | {"numNodes": 10})
     base = template(one, 1, "cluster.local")
     before = deepcopy((one, base))
 

@@ -192,10 +192,20 @@ def test_main_node_ready_waits_until_rank_0_listens() -> None:
     world = World(startPolicy="MainNodeReady")
     (main,) = world.step().pods
     probe = next(c for c in main.body["spec"]["containers"] if c["name"] == "trainer")["readinessProbe"]
-    assert probe["tcpSocket"] == {"port": "rendezvous"}
+    assert probe["tcpSocket"] == {"port": 29500}
 
     assert created(world.with_pods(pending(0, ip="10.0.0.1")).at(600).step()) == []
     assert created(world.with_pods(pod(0)).step()) == ["digits-1-1"]
+
+
+def test_rank_0_is_asked_on_the_rendezvous_port_whatever_an_overlay_calls_it() -> None:
+    ports = [{"containerPort": 29500, "name": "torch"}, {"containerPort": 8000}]
+    overlay = {"spec": {"containers": [{"name": "trainer", "ports": ports}]}}
+
+    (main,) = World(startPolicy="MainNodeReady", podTemplate=overlay).step().pods
+
+    (trainer,) = main.body["spec"]["containers"]
+    assert trainer["readinessProbe"]["tcpSocket"] == {"port": 29500}
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ The schema's own defaults (numNodes: 1, ...) stand in types.py; here is what dep
 
 import re
 from decimal import Decimal
+from functools import lru_cache
+from itertools import accumulate
 
 from trainingjob_operator.api import names
 from trainingjob_operator.api.types import TrainingJobSpec
@@ -48,13 +50,33 @@ def of_rank(spec: TrainingJobSpec, rank: int) -> TrainingJobSpec:
 
 def process_offset(spec: TrainingJobSpec, rank: int) -> int:
     """Number of processes on the nodes before this one: the global rank of its first process."""
-    overridden = {member for override in spec.node_overrides for member in override.members if member < rank}
-    return (rank - len(overridden)) * processes(spec) + sum(processes(of_rank(spec, member)) for member in overridden)
+    return _offsets(spec)[rank]
 
 
 def num_processes(spec: TrainingJobSpec) -> int:
     """Processes of the whole job: the size of its process group."""
-    return process_offset(spec, spec.num_nodes)
+    return _offsets(spec)[spec.num_nodes]
+
+
+def is_even(spec: TrainingJobSpec) -> bool:
+    """Whether every node has as many processes as any other."""
+    offsets = _offsets(spec)
+    return all(offsets[rank] == rank * offsets[1] for rank in range(spec.num_nodes + 1))
+
+
+def _offsets(spec: TrainingJobSpec) -> tuple[int, ...]:
+    stated = tuple((o.members, o.processes) for o in spec.node_overrides if o.processes is not None)
+    return _running_sum(spec.num_nodes, processes(spec), stated)
+
+
+@lru_cache(maxsize=64)
+def _running_sum(nodes: int, common: int, stated: tuple[tuple[frozenset[int], int], ...]) -> tuple[int, ...]:
+    """Processes before each rank and, last, of all. Every pod of a job asks for its own: it is worked out once."""
+    found = [common] * nodes
+    for members, number in stated:
+        for member in members:
+            found[member] = number
+    return tuple(accumulate(found, initial=0))
 
 
 def working_dir(spec: TrainingJobSpec) -> str | None:

@@ -93,6 +93,9 @@ def _main_container(path: str, container: dict[str, Any], field: str) -> Iterato
             yield f"{path}.{key}", f"cannot be set here: {remedy}"
     misshapen = list(_misshapen(path, container, CONTAINER_LISTS))
     yield from misshapen
+    for index, port in enumerate([] if misshapen else container.get("ports", [])):
+        if port.get("name") == names.MAIN_PORT_NAME:
+            yield f"{path}.ports[{index}].name", f"{names.MAIN_PORT_NAME!r} is spec.masterPort: choose another name"
     for index, variable in enumerate([] if misshapen else container.get("env", [])):
         if names.is_reserved_env(str(variable["name"])):
             yield f"{path}.env[{index}].name", f"{variable['name']} is set by the operator: remove it"

@@ -39,13 +39,27 @@ class NodeOverride(Model):
     )
 
     @cached_property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """First and last rank of each part, as written."""
+        parts = (part.partition("-") for part in self.ranks.split(","))
+        return tuple((int(first), int(last or first)) for first, _, last in parts)
+
+    @cached_property
     def members(self) -> frozenset[int]:
-        """The ranks as numbers."""
+        """The ranks as numbers. Each is counted once, however often it is named: a pass must not wait for this."""
         found: set[int] = set()
-        for part in self.ranks.split(","):
-            first, _, last = part.partition("-")
-            found.update(range(int(first), int(last or first) + 1))
+        behind = 0
+        for first, last in sorted(self.spans):
+            found.update(range(max(first, behind), last + 1))
+            behind = max(behind, last + 1)
         return frozenset(found)
+
+    @property
+    def processes(self) -> int | None:
+        """Processes on these nodes, as stated or as its GPUs imply; None leaves the common number."""
+        if self.gpus_per_node is None:
+            return self.processes_per_node
+        return self.processes_per_node or self.gpus_per_node or 1
 
     def changes(self) -> dict[str, object]:
         """The fields of the spec that it replaces. Other GPUs mean another number of processes, unless it is stated."""

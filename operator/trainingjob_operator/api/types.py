@@ -78,6 +78,7 @@ class SharedMemory(Model):
     )
 
 
+STALL_NEEDS_PROGRESS = "needs spec.progressPort: with 0 nobody sees whether training stands still"
 SPEC_RULES = rules(
     rule(
         "!has(self.data) || !has(self.output) || self.data.mountPath != self.output.mountPath",
@@ -93,6 +94,11 @@ SPEC_RULES = rules(
         "self.progressPort == 0 || self.progressPort >= 1024 && self.progressPort != self.masterPort",
         "spec.progressPort must be 0 or 1024 to 65535, and not the masterPort",
         field_path=".progressPort",
+    ),
+    rule(
+        "!has(self.failurePolicy.stallTimeoutSeconds) || self.progressPort != 0",
+        f"spec.failurePolicy.stallTimeoutSeconds {STALL_NEEDS_PROGRESS}",
+        field_path=".failurePolicy.stallTimeoutSeconds",
     ),
 )
 

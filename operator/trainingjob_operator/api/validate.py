@@ -13,9 +13,11 @@ from pydantic import ValidationError
 
 from trainingjob_operator.api import names, overlay_rules
 from trainingjob_operator.api.container import EnvVar, Resources
-from trainingjob_operator.api.defaults import quantity
+from trainingjob_operator.api.defaults import is_even, quantity
 from trainingjob_operator.api.run import EXACTLY_ONE
-from trainingjob_operator.api.types import TrainingJobSpec
+from trainingjob_operator.api.types import STALL_NEEDS_PROGRESS, TrainingJobSpec
+
+FIRST_FREE_PORT = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,7 @@ def parse_spec(name: str, spec: object) -> TrainingJobSpec | tuple[Problem, ...]
 
 def problems(spec: TrainingJobSpec) -> list[Problem]:
     """Everything that is wrong with a spec whose types are right."""
-    checks = (_run, _env, _files, _mounts, _resources, _failure_rules, _overrides, _pod_template)
+    checks = (_run, _env, _files, _mounts, _resources, _failure_rules, _overrides, _launcher, _ports, _pod_template)
     return [problem for check in checks for problem in check(spec)]
 
 
@@ -171,14 +173,34 @@ def _failure_rules(spec: TrainingJobSpec) -> Iterator[Problem]:
 def _overrides(spec: TrainingJobSpec) -> Iterator[Problem]:
     for index, override in enumerate(spec.node_overrides):
         path = f"spec.nodeOverrides[{index}]"
-        beyond = sorted(rank for rank in override.members if rank >= spec.num_nodes)
+        beyond = [max(first, spec.num_nodes) for first, last in override.spans if last >= spec.num_nodes]
         if beyond:
-            yield Problem(f"{path}.ranks", f"there is no rank {beyond[0]}: ranks are 0 to {spec.num_nodes - 1}")
-        if not override.members:
-            yield Problem(f"{path}.ranks", f"{override.ranks!r} names no rank: write the smaller number first")
+            yield Problem(f"{path}.ranks", f"there is no rank {min(beyond)}: ranks are 0 to {spec.num_nodes - 1}")
+        for first, last in override.spans:
+            if first > last:
+                yield Problem(f"{path}.ranks", f"'{first}-{last}' names no rank: write the smaller number first")
         yield from _variables(f"{path}.env", override.env)
         if override.resources is not None:
             yield from _amounts(f"{path}.resources", override.resources, spec.gpu_resource)
+
+
+def _launcher(spec: TrainingJobSpec) -> Iterator[Problem]:
+    """Lightning's own launcher reckons rank = node x devices: on unlike nodes it would wait for ranks nobody starts."""
+    lightnings = [name for name in ("python", "fabric") if name in spec.run.chosen]
+    within = all(last < spec.num_nodes for override in spec.node_overrides for _, last in override.spans)
+    if lightnings and within and not is_even(spec):
+        yield Problem(
+            "spec.nodeOverrides",
+            f"run.{lightnings[0]} needs the same number of processes on every node: set processesPerNode, or use "
+            "run.trainer or run.torchrun",
+        )
+
+
+def _ports(spec: TrainingJobSpec) -> Iterator[Problem]:
+    if spec.progress_port == spec.master_port or 0 < spec.progress_port < FIRST_FREE_PORT:
+        yield Problem("spec.progressPort", "must be 0 or 1024 to 65535, and not the masterPort")
+    if spec.failure_policy.stall_timeout_seconds is not None and not spec.progress_port:
+        yield Problem("spec.failurePolicy.stallTimeoutSeconds", STALL_NEEDS_PROGRESS)
 
 
 def _pod_template(spec: TrainingJobSpec) -> Iterator[Problem]:

@@ -83,7 +83,7 @@ def for_rank(job: Job, base: Body, attempt: int, rank: int, main_ip: str | None)
     if rank > 0:
         pod["spec"]["containers"] = [_of_rank(container, job, rank) for container in pod["spec"]["containers"]]
     elif spec.start_policy == StartPolicy.MAIN_NODE_READY:
-        pod["spec"]["containers"] = [_probed(container) for container in pod["spec"]["containers"]]
+        pod["spec"]["containers"] = [_probed(container, spec.master_port) for container in pod["spec"]["containers"]]
     if main_ip is not None:
         pod["spec"]["hostAliases"] = [*pod["spec"].get("hostAliases", []), _alias(pod, main_ip)]
     return pod
@@ -122,11 +122,12 @@ def _of_rank(container: Body, job: Job, rank: int) -> Body:
     return {key: value for key, value in container.items() if key != "ports"} | {"env": env, "ports": ports}
 
 
-def _probed(container: Body) -> Body:
+def _probed(container: Body, port: int) -> Body:
     """Rank 0 is ready once it listens for the rendezvous, unless the user has another idea of ready."""
     if container["name"] != names.MAIN_CONTAINER or "readinessProbe" in container:
         return container
-    probe = {"tcpSocket": {"port": names.MAIN_PORT_NAME}, "periodSeconds": 1, "failureThreshold": 3}
+    # By number: an overlay may give the port another name.
+    probe = {"tcpSocket": {"port": port}, "periodSeconds": 1, "failureThreshold": 3}
     return container | {"readinessProbe": probe}
 
 
