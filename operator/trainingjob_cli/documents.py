@@ -1,5 +1,6 @@
 """Reads a file of YAML documents and says what is wrong with it before anything is started."""
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ class Documents:
     def jobs(self) -> tuple[Object, ...]:
         return tuple(raw for raw in self.objects if raw["kind"] == names.KIND)
 
+    @property
+    def claims(self) -> frozenset[str]:
+        """Names of the PersistentVolumeClaims that are in the file or mounted by something in it."""
+        own = {raw["metadata"]["name"] for raw in self.objects if raw["kind"] == "PersistentVolumeClaim"}
+        return frozenset(own.union(_claim_names(self.objects)))
+
 
 def load(path: Path, namespace: str = "default") -> Documents:
     """The objects of a file, with a namespace each. Raises DocumentError."""
@@ -49,6 +56,17 @@ def load(path: Path, namespace: str = "default") -> Documents:
     if wrong:
         raise DocumentError("\n".join(f"{path}: {line}" for line in wrong))
     return Documents(objects)
+
+
+def _claim_names(part: object) -> Iterator[str]:
+    """What stands under claimName, wherever that is: spec.data, spec.output, the volumes of any pod."""
+    if isinstance(part, dict):
+        if isinstance(part.get("claimName"), str):
+            yield part["claimName"]
+        part = part.values()
+    if isinstance(part, Iterable) and not isinstance(part, str):
+        for inner in part:
+            yield from _claim_names(inner)
 
 
 def _shape(raw: object, number: int) -> list[str]:

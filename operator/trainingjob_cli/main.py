@@ -43,13 +43,6 @@ HOME = click.option(
 )
 
 
-class PlainDumper(yaml.SafeDumper):
-    """YAML as people write it: what appears twice is written twice."""
-
-    def ignore_aliases(self, data: object) -> bool:
-        return True
-
-
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="trainingjob")
 def main() -> None:
@@ -82,6 +75,7 @@ def run(
     Exit code: 0 if every job succeeded, 1 if one failed, 2 if FILE cannot be used.
     """
     documents = _load(file, namespace)
+    _check_claims(documents, claims)
     from trainingjob_cli import run as runner  # needs the sandbox extra, which `render` and `crd` do not
     from trainingjob_sandbox.sandbox import Options
 
@@ -150,11 +144,10 @@ def render(file: Path, namespace: str, attempt: int, cluster_domain: str) -> Non
 
     Needs no cluster. The job's UID, which the API server gives, is all zeros.
     """
-    from trainingjob_cli.render import rendered
+    from trainingjob_cli.render import as_yaml, rendered
 
     for raw in _load(file, namespace).jobs:
-        bodies = rendered(raw, attempt=attempt, cluster_domain=cluster_domain)
-        click.echo(yaml.dump_all(bodies, Dumper=PlainDumper, sort_keys=False, explicit_start=True), nl=False)
+        click.echo(as_yaml(rendered(raw, attempt=attempt, cluster_domain=cluster_domain)), nl=False)
 
 
 @main.command()
@@ -163,8 +156,8 @@ def render(file: Path, namespace: str, attempt: int, cluster_domain: str) -> Non
 def plot(folder: Path, output: Path | None) -> None:
     """Draw loss and samples per second of a job as a PNG.
 
-    FOLDER is what the job has as its output: a claim's folder of the sandbox, or a copy from a cluster. Needs
-    matplotlib: pip install 'trainingjob[plot]'.
+    FOLDER is what the job has as its output, or a copy of it: on its claim the folder of the job's name, in the sandbox
+    .trainingjob/claims/NAMESPACE/CLAIM/JOB. Needs matplotlib, the extra [plot].
     """
     from trainingjob_cli import plot as plotting
 
@@ -199,6 +192,14 @@ def _load(file: Path, namespace: str) -> Documents:
     except DocumentError as error:
         click.echo(str(error), err=True)
         sys.exit(2)
+
+
+def _check_claims(documents: Documents, claims: tuple[tuple[str, Path], ...]) -> None:
+    """A mistyped name would give the job an empty folder instead of its dataset."""
+    for name, _ in claims:
+        if name not in documents.claims:
+            known = ", ".join(sorted(documents.claims)) or "none"
+            raise click.BadParameter(f"nothing in FILE names the claim {name!r}; those it names: {known}")
 
 
 def _quiet_logging() -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from click.testing import CliRunner
 
 from support.arena import EXAMPLES
 from trainingjob_cli.documents import DocumentError, load
 from trainingjob_cli.expansion import ENDLESS, expanded_size
+from trainingjob_cli.main import main
 
 
 def written(tmp_path: Path, text: str) -> Path:
@@ -41,3 +43,10 @@ def test_an_aliased_part_counts_as_often_as_it_is_named() -> None:
 def test_what_is_missing_is_named_for_each_document(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match=r"document 1: kind is required\n.*document 2: metadata.name is required"):
         load(written(tmp_path, "apiVersion: v1\nmetadata: {name: a}\n---\napiVersion: v1\nkind: Secret\n"))
+
+
+def test_a_claim_that_nothing_in_the_file_names_is_refused_with_those_that_are(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["run", str(EXAMPLES / "gpt.yaml"), "--claim", f"txt={tmp_path}"])
+
+    assert done.exit_code == 2
+    assert "nothing in FILE names the claim 'txt'; those it names: gpt-output, text" in done.output

@@ -6,6 +6,7 @@ Never decides what is worth saying, only how it is said, and which of Lightning'
 import logging
 import sys
 import warnings
+from typing import TextIO
 
 PREFIX = "trainingjob: "
 
@@ -28,17 +29,22 @@ _NOISE = (
 
 def say(text: str) -> None:
     """One line on standard output, at once."""
-    print(PREFIX + text, flush=True)
+    _write(sys.stdout, PREFIX + text)
 
 
 def warn(text: str) -> None:
     """One line on standard error, at once."""
-    print(f"{PREFIX}warning: {text}", file=sys.stderr, flush=True)
+    _write(sys.stderr, f"{PREFIX}warning: {text}")
 
 
 def fail(text: str) -> None:
     """The last line of a run that failed, on standard error."""
-    print(f"{PREFIX}error: {text}", file=sys.stderr, flush=True)
+    _write(sys.stderr, f"{PREFIX}error: {text}")
+
+
+def _write(stream: TextIO, line: str) -> None:
+    # With its end in one piece: the node's other processes write to the same pipe.
+    print(f"{line}\n", end="", file=stream, flush=True)
 
 
 def quieten() -> None:
