@@ -38,6 +38,10 @@ def test_a_wrong_configuration_ends_with_2_and_a_reason_for_the_pods_status(misc
         (MODEL + "data: [\n", "line 3, column 1"),
         (MODEL + "data: {class_path: PackedImages, init_args: {folder: /none}}\n", "data.folder /none does not exist"),
         (MODEL + "data: {class_path: PackedImages, init_args: {batch_size: 9999}}\n", "only 1438 training images"),
+        (MODEL + "data: {class_path: PackedImages, init_args: {prefetch: 0}}\n", "data.prefetch is 0: it must be 1"),
+        (MODEL + DATA + "checkpoint: {keep: 0}\n", "checkpoint.keep is 0: it must be 1 or more"),
+        (MODEL + DATA + "checkpoint: {every_steps: -2}\n", "checkpoint.every_steps is -2: it must be 0 or more"),
+        (MODEL + DATA + "process_group: {timeout_seconds: 0}\n", "process_group.timeout_seconds is 0: it must be 1"),
     ],
 )
 def test_a_wrong_field_is_named_with_its_remedy(

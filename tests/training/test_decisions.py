@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from lightning_fabric.utilities.exceptions import MisconfigurationException
 
 from trainingjob_trainer.errors import ConfigurationError, PreemptedError, SupersededError
 from trainingjob_trainer.exit_codes import exit_code
@@ -21,6 +22,7 @@ from trainingjob_trainer.progress import epoch_line, held_out, samples_in
         (ConfigurationError("no"), 2),
         (PreemptedError(7, None), 143),
         (SupersededError("no"), 1),
+        (MisconfigurationException("max_epochs must be a non-negative integer or -1"), 2),
         (ValueError("Connection reset by peer"), 1),
         (RuntimeError("shape mismatch"), 1),
         (RuntimeError("[/pytorch/third_party/gloo/gloo/transport/tcp/pair.cc:547] Connection closed by peer"), 75),

@@ -108,6 +108,12 @@ def test_the_best_checkpoint_is_kept_also_over_a_restart(mode: Any, step: int, t
     assert torch.load(tmp_path / BEST)["global_step"] == step
 
 
+def test_a_metric_that_was_no_number_is_not_the_best_for_ever(tmp_path: Path) -> None:
+    train(tmp_path, Saving(monitor="val_loss"), [float("nan"), 2.0, float("nan")])
+
+    assert torch.load(tmp_path / BEST)["global_step"] == 14
+
+
 @pytest.mark.parametrize(
     ("stop_at", "step"),
     [("step 1", 1), ("validation 2", 14), ("step 28", None)],

@@ -15,6 +15,8 @@ PREEMPTED = 143  # 128 + SIGTERM
 # Names, not classes: torch is not imported here. All three are RuntimeErrors of torch.distributed.
 _NETWORK_ERRORS = frozenset({"DistBackendError", "DistNetworkError", "DistStoreError"})
 
+_MISCONFIGURED = "MisconfigurationException"  # Lightning's, of which trying again makes nothing better
+
 # What gloo and NCCL say when the other end is gone. Gloo raises plain RuntimeErrors that name its own source file.
 _NETWORK_WORDS = (
     "gloo/transport",
@@ -33,7 +35,7 @@ _NETWORK_WORDS = (
 def exit_code(error: BaseException) -> int:
     """The exit code for an error that ended the run."""
     for cause in _chain(error):
-        if isinstance(cause, ConfigurationError):
+        if isinstance(cause, ConfigurationError) or type(cause).__name__ == _MISCONFIGURED:
             return CONFIGURATION
         if isinstance(cause, PreemptedError):
             return PREEMPTED

@@ -8,10 +8,11 @@ that vanish without a word.
 import os
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Literal
 
 from trainingjob_trainer import interfaces, versions
 from trainingjob_trainer.environment import Environment
-from trainingjob_trainer.errors import PortInUseError
+from trainingjob_trainer.errors import ConfigurationError, PortInUseError
 from trainingjob_trainer.log import say, warn
 from trainingjob_trainer.store import Store as Store
 
@@ -28,7 +29,16 @@ class ProcessGroup:
 
     timeout_seconds: int = 600
     rendezvous_seconds: int = 1800
-    backend: str | None = None
+    backend: Literal["gloo", "nccl"] | None = None
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for a time in which nobody could come or answer."""
+        for name, seconds in (
+            ("timeout_seconds", self.timeout_seconds),
+            ("rendezvous_seconds", self.rendezvous_seconds),
+        ):
+            if seconds < 1:
+                raise ConfigurationError(f"process_group.{name} is {seconds}: it must be 1 or more")
 
 
 def form(environment: Environment, settings: ProcessGroup, accelerator: str) -> Store | None:

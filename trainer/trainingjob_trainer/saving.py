@@ -5,6 +5,7 @@ itself whether the epoch's validation is still to be done: so it is never saved 
 validation that follows it. Never writes: checkpoint.py does.
 """
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +16,7 @@ from torch import Tensor
 
 from trainingjob_trainer.agreement import Agreement
 from trainingjob_trainer.checkpoint import AtomicCheckpointIO
-from trainingjob_trainer.errors import PreemptedError
+from trainingjob_trainer.errors import ConfigurationError, PreemptedError
 from trainingjob_trainer.preemption import Preemption
 from trainingjob_trainer.retention import name_of
 from trainingjob_trainer.validation import begin_anew, follows, is_within_training
@@ -40,6 +41,14 @@ class Saving:
     keep: int = 2
     monitor: str | None = None
     mode: Literal["min", "max"] = "min"
+
+    def __post_init__(self) -> None:
+        """Raises ConfigurationError for numbers that make no sense: with keep 0 a run would end without its model."""
+        least = {"every_epochs": 0, "every_steps": 0, "every_minutes": 0, "keep": 1}
+        for name, bound in least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= bound:
+                raise ConfigurationError(f"checkpoint.{name} is {value}: it must be {bound} or more")
 
 
 class SaveAndStop(Checkpoint):
@@ -142,7 +151,7 @@ class SaveAndStop(Checkpoint):
             return False
         value = float(trainer.callback_metrics[monitor])
         sign = 1 if self._settings.mode == "min" else -1
-        if self._best is None or sign * value < sign * self._best:
+        if self._best is None or sign * value < sign * self._best or math.isnan(self._best):
             self._best = value
             return True
         return False
