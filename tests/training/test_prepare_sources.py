@@ -202,6 +202,22 @@ def test_a_wrong_column_is_named(tmp_path: Path, header: str, options: list[str]
         prepare(command)
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"x,y\n1,2\n3,inf\n", "column y holds NaN, or a number too large for float32"),
+        (b"x,y\n1e300,2\n3,4\n", "column x holds NaN, or a number too large for float32"),
+        (b"", "a.csv cannot be read as a table .Empty CSV file"),
+        (b"x,y\n1,2\n3\n", "a.csv cannot be read as a table .CSV parse error: Expected 2 columns, got 1"),
+        (b"\xff\xfex,y\n1,2\n", "a.csv cannot be read as a table"),
+    ],
+)
+def test_a_table_that_cannot_be_trained_on_is_named(tmp_path: Path, content: bytes, told: str) -> None:
+    (tmp_path / "a.csv").write_bytes(content)
+    with pytest.raises(ConfigurationError, match=told):
+        prepare(["table", str(tmp_path / "a.csv"), str(tmp_path / "out"), "--target", "y"])
+
+
 def test_empty_cells_and_text_among_numbers_are_named(tmp_path: Path) -> None:
     write_csv(tmp_path / "a.csv", 5)
     with (tmp_path / "a.csv").open("a") as file:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pc
 import pyarrow.parquet as pq
@@ -52,6 +53,11 @@ class TableSources:
             if batch.column(name).null_count:
                 raise ConfigurationError(f"{path}: column {name} has empty cells: fill them, or drop those rows")
         arrays = [batch.column(name).cast(pa.float32(), safe=False) for name in self.columns]
+        for name, array in zip(self.columns, arrays, strict=True):
+            if not np.isfinite(array).all():
+                raise ConfigurationError(
+                    f"{path}: column {name} holds NaN, or a number too large for float32: mend it, or drop that row"
+                )
         return pa.RecordBatch.from_arrays(arrays, schema=schema(self.columns))
 
     def _rows(self, path: Path) -> int:
@@ -67,15 +73,24 @@ def schema(columns: Sequence[str]) -> pa.Schema:
 
 def choose_columns(path: Path, target: str, features: Sequence[str] | None) -> list[str]:
     """Features, then the target, as the first file has them. Raises ConfigurationError naming a missing column."""
-    found = pq.read_schema(path) if path.suffix == ".parquet" else pc.open_csv(path).schema
-    numbers = [f.name for f in found if pa.types.is_integer(f.type) or pa.types.is_floating(f.type)]
+    found = _types(path)
+    numbers = [name for name, type_ in found.items() if pa.types.is_integer(type_) or pa.types.is_floating(type_)]
     chosen = list(features) if features else [name for name in numbers if name != target]
-    missing = [name for name in [*chosen, target] if name not in found.names]
+    missing = [name for name in [*chosen, target] if name not in found]
     if missing:
-        raise ConfigurationError(f"{path} has no column {', '.join(missing)}; it has {', '.join(found.names)}")
+        raise ConfigurationError(f"{path} has no column {', '.join(missing)}; it has {', '.join(found)}")
     text = [name for name in [*chosen, target] if name not in numbers]
     if text:
         raise ConfigurationError(f"{path}: column {', '.join(text)} holds no numbers: encode it, or name --features")
     if not chosen:
         raise ConfigurationError(f"{path} has no column of numbers beside {target}: there is nothing to predict from")
     return [*chosen, target]
+
+
+def _types(path: Path) -> dict[str, pa.DataType]:
+    """Types by column. Raises ConfigurationError if the file is no table, or the names are no UTF-8."""
+    try:
+        found = pq.read_schema(path) if path.suffix == ".parquet" else pc.open_csv(path).schema
+        return {field.name: field.type for field in found}
+    except (pa.ArrowException, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read as a table ({error}): mend or remove it") from error
