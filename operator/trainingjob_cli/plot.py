@@ -15,6 +15,8 @@ LOGS, METRICS = "logs", "metrics.csv"
 SPEED = "samples_per_second"
 # Beside the rank's own loss at a step, everything that models call a loss.
 _LOSS = "loss"
+# What csv calls the cells of a row that has more of them than there are columns.
+_BEYOND = "beyond the last column"
 
 Points = list[tuple[int, float]]
 Rows = Sequence[Mapping[str, str]]
@@ -44,8 +46,12 @@ def find_attempts(folder: Path) -> list[Path]:
 
 def read(path: Path) -> Rows:
     """The rows of a metrics file; one that was cut off within its last line is read up to there."""
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
+    with path.open(newline="", errors="replace") as file:
+        try:
+            rows = list(csv.DictReader(file, restkey=_BEYOND))
+        except csv.Error as error:
+            raise PlotError(f"{path} cannot be read ({error}): name another job's output, or remove it") from error
+    return [{name: text for name, text in row.items() if name != _BEYOND} for row in rows]
 
 
 def merge(attempts: Iterable[Rows]) -> Curves:
@@ -79,7 +85,10 @@ def draw(curves: Curves, title: str, path: Path) -> None:
     below.set(ylabel="samples/s", xlabel="step (dotted: a restart)" if curves.restarts else "step", ylim=(0, None))
     if losses:
         above.legend()
-    figure.savefig(path, dpi=120)
+    try:
+        figure.savefig(path, format="png", dpi=120)
+    except OSError as error:
+        raise PlotError(f"{path} cannot be written ({error.strerror}): name another file with --output") from error
 
 
 def _panels() -> Any:

@@ -43,6 +43,26 @@ def test_a_line_that_was_cut_off_ends_the_curve() -> None:
     assert merge([cut]).points == {"loss": [(0, 9.0), (1, 8.0)]}
 
 
+@pytest.mark.parametrize(
+    "text", ["step,loss\n1,2\n2,3,4,5\n", "step,loss\n1,2\n\udcff\udcfe,\0\n", "step,loss\n1,nan\n2,inf\n"]
+)
+def test_what_a_torn_file_holds_beside_the_curve_is_passed_over(text: str, tmp_path: Path) -> None:
+    write(tmp_path, "aaaa-1", "").write_bytes(text.encode(errors="surrogateescape"))
+
+    done = CliRunner().invoke(main, ["plot", str(tmp_path)])
+
+    assert done.exit_code == 0, done.output
+
+
+def test_a_picture_that_cannot_be_written_is_told_with_the_remedy(tmp_path: Path) -> None:
+    write(tmp_path, "aaaa-1", "step,loss\n9,1\n")
+
+    done = CliRunner().invoke(main, ["plot", str(tmp_path), "-o", str(tmp_path / "none" / "a.png")])
+
+    assert done.exit_code == 1
+    assert "cannot be written (No such file or directory): name another file with --output" in done.output
+
+
 def test_a_picture_is_drawn(tmp_path: Path) -> None:
     write(tmp_path, "aaaa-1", "step,loss,samples_per_second,val_loss\n9,2.5,100,\n19,2.0,110,\n19,,,2.1\n")
     write(tmp_path, "aaaa-2", "step,loss,samples_per_second,val_loss\n19,1.9,90,\n29,1.5,95,\n")
