@@ -47,6 +47,10 @@ from trainingjob_trainer.saving import SaveAndStop, Saving
 # Known by their short names in a configuration, as every class that has been imported.
 BUILT_IN = (ImageClassifier, GPT, Regressor, PackedImages, ImageFolder, Tokens, Table)
 
+DESCRIPTION = (
+    "A LightningCLI that trains in the pods of a TrainingJob. Datasets: `prepare --help` in place of a subcommand."
+)
+
 
 def train(environment: Environment, preemption: Preemption) -> None:
     """Run the command line's subcommand (fit, validate, test, predict) in this process of the gang.
@@ -69,7 +73,7 @@ class TrainerCLI(LightningCLI):
         self.store: gang.Store | None = None
         super().__init__(
             parser_class=Parser,
-            parser_kwargs={"prog": "python -m trainingjob_trainer"},
+            parser_kwargs={"prog": "python -m trainingjob_trainer", "description": DESCRIPTION},
             trainer_defaults=self._defaults(),
             save_config_callback=ConfigurationFile,
             save_config_kwargs={"overwrite": True},

@@ -103,7 +103,10 @@ class Progress(Model):
     last_checkpoint_step: int | None = Field(default=None, description="Step of the newest checkpoint.")
     last_checkpoint_time: Time | None = Field(default=None, description="When it was written.")
     time: Time = Field(description="When this was written here; nothing is written while nothing moves.")
-    done: Word = Field(description="The share that is done (24%), or the step (1200/?) if the end is not known.")
+    done: Word = Field(
+        description="The share that is done (24%), or the step (1200/?) if the end is not known. "
+        "100% when the job has succeeded; the other fields keep what was told last."
+    )
     eta: Word | None = Field(default=None, description="Time that is left at the present speed, e.g. 2h5m.")
 
 
