@@ -43,8 +43,24 @@ class Proxy:
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         kill = self._kill_for(request) if request.method not in READING else None
-        if kill and kill[0] == "before":
-            return await self._strike(request, kill[1])
+        if kill is None:
+            async with self._forwarded(request) as answer:
+                return await _passed_on(request, answer)
+        moment, victim = kill
+        try:
+            if moment == "after":
+                async with self._forwarded(request) as answer:
+                    await answer.read()
+        finally:
+            # Whoever sent this may be dead already and the handler cancelled: the victim was promised a death.
+            os.kill(victim, signal.SIGKILL)
+            self.killed.set()
+        if request.transport is not None:
+            request.transport.abort()  # nobody is left to be answered
+        return web.Response()
+
+    @asynccontextmanager
+    async def _forwarded(self, request: web.Request) -> AsyncIterator[aiohttp.ClientResponse]:
         body = await request.read()
         headers = {name: value for name, value in request.headers.items() if name in ("Accept", "Content-Type")}
         timeout = aiohttp.ClientTimeout(total=None)
@@ -52,10 +68,7 @@ class Proxy:
         async with self.api.session.request(
             request.method, url, data=body or None, headers=headers, timeout=timeout
         ) as answer:
-            if kill:
-                await answer.read()
-                return await self._strike(request, kill[1])
-            return await _passed_on(request, answer)
+            yield answer
 
     def _kill_for(self, request: web.Request) -> tuple[Moment, int] | None:
         """When to kill at this write, and whom; None to let it pass."""
@@ -67,14 +80,6 @@ class Proxy:
         del self.armed[namespace]
         self.fired[namespace] = f"{request.method} {request.path}"
         return kill.moment, victim
-
-    async def _strike(self, request: web.Request, victim: int) -> web.StreamResponse:
-        """Kill; nobody is left to be answered."""
-        os.kill(victim, signal.SIGKILL)
-        self.killed.set()
-        assert request.transport is not None
-        request.transport.abort()
-        return web.Response()
 
 
 async def _passed_on(request: web.Request, answer: aiohttp.ClientResponse) -> web.StreamResponse:
