@@ -1,8 +1,12 @@
 """Progress as rank 0 tells it: the page, the server, and the callback that Lightning finds by itself."""
 
+import errno
 import math
 import pickle
 import socket
+import threading
+import time
+from contextlib import suppress
 from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any
@@ -83,6 +87,36 @@ def test_a_reader_that_says_nothing_delays_nobody_for_long(monkeypatch: pytest.M
     with socket.create_connection(("127.0.0.1", server.port)):
         assert get(server.port) == "page"
     server.close()
+
+
+def test_a_reader_that_trickles_delays_nobody_for_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainingjob_trainer.page_server.ANSWER_SECONDS", 0.05)
+    server = PageServer("127.0.0.1", 0, lambda: "page")
+    with socket.create_connection(("127.0.0.1", server.port)) as trickling:
+        threading.Thread(target=trickle, args=(trickling,), daemon=True).start()
+        assert get(server.port) == "page"
+    server.close()
+
+
+def test_a_process_without_descriptors_for_a_moment_goes_on_telling(monkeypatch: pytest.MonkeyPatch) -> None:
+    accept, failures = socket.socket.accept, [OSError(errno.EMFILE, "Too many open files")]
+
+    def short(listener: socket.socket) -> Any:
+        if failures:
+            raise failures.pop()
+        return accept(listener)
+
+    monkeypatch.setattr(socket.socket, "accept", short)
+    server = PageServer("127.0.0.1", 0, lambda: "page")
+    assert get(server.port) == "page"
+    server.close()
+
+
+def trickle(connection: socket.socket) -> None:
+    """A byte every few milliseconds, for as long as anybody listens."""
+    with suppress(OSError):
+        while connection.send(b"x"):
+            time.sleep(0.01)
 
 
 def test_a_closed_server_refuses_even_if_a_forked_data_loader_holds_its_socket() -> None:

@@ -5,10 +5,12 @@ Only what a reader of the page needs: no paths, no keep-alive, one connection at
 
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 ANSWER_SECONDS = 2.0
+PAUSE_SECONDS = 0.1
 LONGEST_REQUEST = 8192
 
 
@@ -39,15 +41,17 @@ class PageServer:
         while not self._closed:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError:  # closed, or the process has no descriptor left for a moment
+                time.sleep(PAUSE_SECONDS)
+                continue
             with connection, suppress(OSError):  # a reader that goes away early is its own business
                 self._answer(connection)
 
     def _answer(self, connection: socket.socket) -> None:
-        connection.settimeout(ANSWER_SECONDS)
-        request = b""
+        request, until = b"", time.monotonic() + ANSWER_SECONDS
         while b"\r\n\r\n" not in request and len(request) < LONGEST_REQUEST:
+            # What is left for all of it: a reader that trickles must not keep the operator waiting.
+            connection.settimeout(max(0.001, until - time.monotonic()))
             received = connection.recv(LONGEST_REQUEST)
             if not received:
                 return
