@@ -1,7 +1,9 @@
 """The `trainingjob` command (also `kubectl trainingjob`). Each subcommand's work is in a module of its own."""
 
 import asyncio
+import errno
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -106,7 +108,13 @@ def sandbox(claims: tuple[tuple[str, Path], ...], gpus: int | None, home: Path, 
 
     _quiet_logging()
     options = Options(home=home.resolve(), claims=dict(claims), gpus=gpus, port=port)
-    asyncio.run(serve.until_interrupted(options, click.echo))
+    try:
+        asyncio.run(serve.until_interrupted(options, click.echo))
+    except OSError as error:
+        if error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        why = os.strerror(error.errno).lower()
+        raise click.ClickException(f"port {port}: {why}; give another --port, or none for a free one") from error
 
 
 @main.command()
@@ -199,7 +207,7 @@ def _check_claims(documents: Documents, claims: tuple[tuple[str, Path], ...]) ->
     for name, _ in claims:
         if name not in documents.claims:
             known = ", ".join(sorted(documents.claims)) or "none"
-            raise click.BadParameter(f"nothing in FILE names the claim {name!r}; those it names: {known}")
+            raise click.BadParameter(f"nothing in FILE names {name!r}; it names {known}", param_hint="--claim")
 
 
 def _quiet_logging() -> None:
