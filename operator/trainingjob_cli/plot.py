@@ -96,7 +96,7 @@ def _panels() -> Any:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
-        raise PlotError("matplotlib is not installed: pip install 'trainingjob[plot]'") from error
+        raise PlotError("matplotlib is not installed: pip install matplotlib") from error
     figure = Figure(figsize=(9, 7), layout="constrained")
     FigureCanvasAgg(figure)  # no display, whatever the settings say
     return figure, figure.subplots(2, 1, sharex=True, height_ratios=(2, 1))
