@@ -49,4 +49,4 @@ def test_a_claim_that_nothing_in_the_file_names_is_refused_with_those_that_are(t
     done = CliRunner().invoke(main, ["run", str(EXAMPLES / "gpt.yaml"), "--claim", f"txt={tmp_path}"])
 
     assert done.exit_code == 2
-    assert "nothing in FILE names the claim 'txt'; those it names: gpt-output, text" in done.output
+    assert "--claim: nothing in FILE names 'txt'; it names gpt-output, text" in done.output
