@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from trainingjob_trainer.checkpoint import AtomicCheckpointIO
-from trainingjob_trainer.errors import SupersededError
+from trainingjob_trainer.errors import ConfigurationError, StorageError, SupersededError
 from trainingjob_trainer.ownership import Owner, claim, read_owner
 from trainingjob_trainer.resume import find_resume_point
 from trainingjob_trainer.retention import BEST, name_of, newest_first, superfluous
@@ -104,6 +104,15 @@ def test_a_straggler_of_an_older_attempt_writes_no_more(tmp_path: Path) -> None:
     assert names(tmp_path) == [name_of(10)]
 
 
+def test_of_two_jobs_with_one_folder_the_later_one_stays_and_the_other_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / "checkpoints"
+    saved(folder, 10)
+    claim(folder, Owner("letters", "uid-2", 1))
+    with pytest.raises(ConfigurationError, match=r"belongs to attempt 1 of job letters .* give each job a spec.output"):
+        write(folder, 99)
+    assert names(folder) == []
+
+
 def test_a_newer_attempt_that_starts_during_the_write_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     saved(tmp_path, 10)
     save = torch.save
@@ -116,6 +125,14 @@ def test_a_newer_attempt_that_starts_during_the_write_wins(tmp_path: Path, monke
     with pytest.raises(SupersededError):
         write(tmp_path, 99)
     assert names(tmp_path) == [name_of(10)]
+
+
+def test_a_volume_that_cannot_be_written_to_is_told_before_training(tmp_path: Path) -> None:
+    (tmp_path / "checkpoints").write_text("a file where the folder belongs")
+    with pytest.raises(
+        StorageError, match=r"checkpoints cannot be written to \(Not a directory\): see that the volume"
+    ):
+        claim(tmp_path / "checkpoints", JOB)
 
 
 def test_a_namesake_starts_anew_and_loses_nothing_of_the_earlier_job(tmp_path: Path) -> None:

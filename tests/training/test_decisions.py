@@ -1,5 +1,6 @@
 """The trainer's small decisions: exit codes, when ranks agree, how progress is worded."""
 
+import errno
 import sys
 from subprocess import run
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric.utilities.exceptions import MisconfigurationException
 
+from trainingjob_trainer.__main__ import main
 from trainingjob_trainer.errors import ConfigurationError, PreemptedError, SupersededError
 from trainingjob_trainer.exit_codes import exit_code
 from trainingjob_trainer.local_ranks import pod_exit_code
@@ -33,6 +35,19 @@ from trainingjob_trainer.progress import epoch_line, held_out, samples_in
 )
 def test_an_ending_has_its_exit_code(error: Exception, code: int) -> None:
     assert exit_code(error) == code
+
+
+def test_a_full_volume_is_told_with_its_remedy_whatever_was_being_written(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(arguments: list[str]) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("trainingjob_trainer.prepare.prepare", full)
+    monkeypatch.setattr(sys, "argv", ["trainer", "prepare"])
+
+    assert main() == 1
+    assert "No space left on device; free space in the claim of spec.output" in capsys.readouterr().err
 
 
 def test_an_error_that_a_library_wrapped_keeps_its_exit_code() -> None:

@@ -4,6 +4,7 @@ Turns every ending into an exit code and a sentence; knows nothing of training. 
 processes that train.
 """
 
+import errno
 import os
 import signal
 import sys
@@ -17,6 +18,9 @@ from trainingjob_trainer.termination import write_reason
 
 # Errors whose text says it all.
 _SENTENCES = (ConfigurationError, PreemptedError, StorageError, SupersededError)
+
+# A library's error names no file: curves, a cache, or shared memory.
+_FULL = "; free space in the claim of spec.output, or give it more (for /dev/shm: spec.sharedMemory)"
 
 
 def main() -> int:
@@ -66,7 +70,8 @@ def _sentence(error: BaseException, code: int) -> str:
         return f"lost a peer: {_first_line(error)}"
     if isinstance(error, _SENTENCES):
         return str(error)
-    return f"{type(error).__name__}: {_first_line(error)}"
+    text = f"{type(error).__name__}: {_first_line(error)}"
+    return text + _FULL if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) else text
 
 
 def _first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from trainingjob_trainer.environment import Environment
-from trainingjob_trainer.errors import SupersededError
+from trainingjob_trainer.errors import ConfigurationError, StorageError, SupersededError
 
 FILE = "owner.json"
 
@@ -34,8 +34,18 @@ def claim(folder: Path, owner: Owner) -> Path | None:
     """Make the folder ours, at the start of an attempt.
 
     Returns where the checkpoints of another job were moved to, None if there were none. Raises SupersededError if
-    a newer attempt of this job has claimed the folder.
+    a newer attempt of this job has claimed the folder, StorageError if nothing can be written there.
     """
+    try:
+        return _claim(folder, owner)
+    except OSError as error:
+        raise StorageError(
+            f"{folder} cannot be written to ({error.strerror or error}): see that the volume of spec.output is mounted "
+            f"and writable, has room, and that {folder.name} is a folder"
+        ) from error
+
+
+def _claim(folder: Path, owner: Owner) -> Path | None:
     found = read_owner(folder)
     moved = None
     if found is not None and (found.job, found.uid) != (owner.job, owner.uid):
@@ -48,8 +58,13 @@ def claim(folder: Path, owner: Owner) -> Path | None:
 
 
 def require_ownership(folder: Path, owner: Owner) -> None:
-    """Raises SupersededError unless the folder is still ours (or nobody's)."""
+    """Raises SupersededError unless the folder is still ours (or nobody's), ConfigurationError if another job took it.
+
+    The latter is not restarted: it would take the folder back, and the two jobs would end each other in turns.
+    """
     found = read_owner(folder)
+    if found is not None and (found.job, found.uid) != (owner.job, owner.uid):
+        raise ConfigurationError(f"{_superseded(folder, owner, found)}; give each job a spec.output.subPath of its own")
     if found is not None and found != owner:
         raise SupersededError(_superseded(folder, owner, found))
 
