@@ -12,7 +12,7 @@ import aiohttp
 
 import trainingjob_operator.controller as product
 from simulation.exhaustive.memory import Memory, Refusal, Request, State
-from simulation.exhaustive.values import JOB, NAMESPACE, VERSION, Job, Pod, at, place_of, tick_of
+from simulation.exhaustive.values import JOB, NAMESPACE, VERSION, Job, Pod, at, place_of, tick_of, version_of
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import EVENTS, PODS, TRAININGJOBS
 from trainingjob_operator.cluster.api import ApiError, ObjectList
@@ -74,7 +74,7 @@ class Line:
 
     async def replace(self, _resource: Any, _namespace: Any, _name: str, body: Object, **_: Any) -> Any:
         meta = body["metadata"]
-        life, version = int(meta["uid"].removeprefix("job-")), int(meta["resourceVersion"])
+        life, version = int(meta["uid"].removeprefix("job-")), version_of(meta["resourceVersion"])
         return await self._ask(("status", life, version, place_of(body["status"])))
 
     async def delete(self, _resource: Any, _namespace: Any, name: str, **options: Any) -> Any:
@@ -236,7 +236,7 @@ def _error(refusal: Refusal) -> Exception:
 def _job(seen: SeenJob) -> Job:
     """The value behind a job that the cache holds."""
     life, suspend = int(seen.uid.removeprefix("job-")), bool(seen.spec and seen.spec.suspend)
-    return Job(life, int(seen.resource_version), seen.generation, suspend, place_of(seen.status.wire()))
+    return Job(life, version_of(seen.resource_version), seen.generation, suspend, place_of(seen.status.wire()))
 
 
 def _print(observed: Observed) -> tuple[Any, ...]:

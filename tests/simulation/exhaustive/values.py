@@ -43,6 +43,14 @@ class Pod(NamedTuple):
         return f"pod-{self.life}-{self.attempt}-{self.rank}-{self.number}"
 
 
+VERSIONS_OF_A_LIFE = 1000
+
+
+def version_of(resource_version: str) -> int:
+    """A job's version within its life."""
+    return int(resource_version) % VERSIONS_OF_A_LIFE
+
+
 class Job(NamedTuple):
     """``status`` is the place of its status in STATUSES."""
 
@@ -55,6 +63,11 @@ class Job(NamedTuple):
     @property
     def uid(self) -> str:
         return f"job-{self.life}"
+
+    @property
+    def resource_version(self) -> str:
+        """No two lives share one: an API server never gives a resourceVersion twice."""
+        return str(self.life * VERSIONS_OF_A_LIFE + self.version)
 
 
 class Facts(NamedTuple):
@@ -177,7 +190,7 @@ def raw_of_job(job: Job, policy: str, budget: int) -> Object:
     """The job as the API server gives it."""
     spec = {"startPolicy": policy, "failurePolicy": {"maxRestarts": budget}, "networkPolicy": {"enabled": False}}
     raw = raw_job(JOB, NAMESPACE, STATUSES[job.status], **spec, **({"suspend": True} if job.suspend else {}))
-    raw["metadata"] |= {"uid": job.uid, "resourceVersion": str(job.version), "generation": job.generation}
+    raw["metadata"] |= {"uid": job.uid, "resourceVersion": job.resource_version, "generation": job.generation}
     return raw
 
 
