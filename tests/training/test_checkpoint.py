@@ -72,7 +72,7 @@ def test_the_newest_valid_checkpoint_is_found(tmp_path: Path) -> None:
     assert (point.path, point.epoch, point.step) == (last, 2, 20)
 
 
-@pytest.mark.parametrize("damage", ["empty", "torn", "flipped", "text", "foreign"])
+@pytest.mark.parametrize("damage", ["empty", "torn", "flipped", "text", "foreign", "half foreign"])
 def test_a_damaged_checkpoint_is_named_and_skipped(
     damage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -90,6 +90,9 @@ def test_a_damaged_checkpoint_is_named_and_skipped(
     last.write_bytes(content)
     if damage == "foreign":
         torch.save({"weights": torch.ones(3)}, last)
+    if damage == "half foreign":
+        whole = torch.load(last)
+        torch.save({part: whole[part] for part in ("loops", "global_step")}, last)
     assert found_step(tmp_path) == 10
     assert f"{last} is skipped" in capsys.readouterr().err
 

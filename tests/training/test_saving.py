@@ -108,6 +108,14 @@ def test_the_best_checkpoint_is_kept_also_over_a_restart(mode: Any, step: int, t
     assert torch.load(tmp_path / BEST)["global_step"] == step
 
 
+def test_a_metric_that_nobody_logs_is_told_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    train(tmp_path, Saving(monitor="val_los"), [2.0, 1.0])
+
+    told = capsys.readouterr().err
+    assert told.count("checkpoint.monitor: no metric 'val_los' after epoch 1; logged: ") == 1
+    assert "val_loss" in told
+
+
 def test_a_metric_that_was_no_number_is_not_the_best_for_ever(tmp_path: Path) -> None:
     train(tmp_path, Saving(monitor="val_loss"), [float("nan"), 2.0, float("nan")])
 

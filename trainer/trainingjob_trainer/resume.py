@@ -17,6 +17,7 @@ from trainingjob_trainer.retention import newest_first
 from trainingjob_trainer.store import Store
 
 _KEY = "trainingjob/resume"
+_PARTS = ("pytorch-lightning_version", "state_dict", "optimizer_states", "epoch", "global_step", "loops")
 _UNREADABLE = (
     OSError,
     zipfile.BadZipFile,
@@ -74,6 +75,9 @@ def inspect(path: Path) -> ResumePoint:
 
 
 def _resume_point(path: Path, loaded: dict[str, Any]) -> ResumePoint:
+    missing = [part for part in _PARTS if part not in loaded]
+    if missing:
+        raise InvalidCheckpointError(f"it holds no {', '.join(missing)}: no checkpoint of a Lightning training")
     progress = loaded["loops"]["fit_loop"]["epoch_progress"]["current"]
     return ResumePoint(path, int(progress["processed"]), int(loaded["global_step"]))
 

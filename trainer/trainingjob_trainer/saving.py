@@ -17,6 +17,7 @@ from torch import Tensor
 from trainingjob_trainer.agreement import Agreement
 from trainingjob_trainer.checkpoint import AtomicCheckpointIO
 from trainingjob_trainer.errors import ConfigurationError, PreemptedError
+from trainingjob_trainer.log import warn
 from trainingjob_trainer.preemption import Preemption
 from trainingjob_trainer.retention import name_of
 from trainingjob_trainer.validation import begin_anew, follows, is_within_training
@@ -63,6 +64,7 @@ class SaveAndStop(Checkpoint):
         self._agreement = Agreement(preemption, minutes * 60 if minutes and folder else None)
         self._best: float | None = None
         self._validated = 0
+        self._warned = False
         self._reserved = folder is None
 
     def state_dict(self) -> dict[str, Any]:
@@ -147,7 +149,10 @@ class SaveAndStop(Checkpoint):
 
     def _is_best(self, trainer: Trainer) -> bool:
         monitor = self._settings.monitor
-        if self._folder is None or monitor is None or monitor not in trainer.callback_metrics:
+        if self._folder is None or monitor is None:
+            return False
+        if monitor not in trainer.callback_metrics:
+            self._warn_of_no_metric(trainer, monitor)
             return False
         value = float(trainer.callback_metrics[monitor])
         sign = 1 if self._settings.mode == "min" else -1
@@ -155,6 +160,14 @@ class SaveAndStop(Checkpoint):
             self._best = value
             return True
         return False
+
+
+    def _warn_of_no_metric(self, trainer: Trainer, monitor: str) -> None:
+        """Once: what is not validated in every epoch may come later."""
+        if trainer.is_global_zero and not self._warned:
+            found = ", ".join(sorted(trainer.callback_metrics)) or "none"
+            warn(f"checkpoint.monitor: no metric {monitor!r} after epoch {trainer.current_epoch + 1}; logged: {found}")
+        self._warned = True
 
 
 def _is_last_epoch(trainer: Trainer) -> bool:
