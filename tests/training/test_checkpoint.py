@@ -18,7 +18,8 @@ JOB = Owner("digits", "uid-1", 1)
 def checkpoint(step: int) -> dict[str, Any]:
     """As much of Lightning's checkpoint as is looked at, and some weights."""
     progress = {"epoch_progress": {"current": {"processed": step // 10}}}
-    return {"global_step": step, "loops": {"fit_loop": progress}, "state_dict": {"w": torch.arange(1000.0)}}
+    weights = {"pytorch-lightning_version": "2.6.6", "state_dict": {"w": torch.arange(1000.0)}}
+    return {"global_step": step, "loops": {"fit_loop": progress}} | weights
 
 
 def write(folder: Path, step: int, owner: Owner = JOB, **options: Any) -> Path:

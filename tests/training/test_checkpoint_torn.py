@@ -22,7 +22,8 @@ JOB = Owner("digits", "uid-1", 1)
 def checkpoint(step: int, **more: Any) -> dict[str, Any]:
     loops = {"fit_loop": {"epoch_progress": {"current": {"processed": 0}}}}
     weights = {"w": torch.full((300_000,), float(step)), "b": torch.arange(10)}
-    return {"global_step": step, "loops": loops, "state_dict": weights} | more
+    version = {"pytorch-lightning_version": "2.6.6"}
+    return {"global_step": step, "loops": loops, "state_dict": weights} | version | more
 
 
 def write(folder: Path, step: int, **more: Any) -> None:

@@ -17,7 +17,7 @@ from trainingjob_trainer.retention import newest_first
 from trainingjob_trainer.store import Store
 
 _KEY = "trainingjob/resume"
-_PARTS = ("pytorch-lightning_version", "state_dict", "optimizer_states", "epoch", "global_step", "loops")
+_PARTS = ("pytorch-lightning_version", "state_dict", "global_step", "loops")
 _UNREADABLE = (
     OSError,
     zipfile.BadZipFile,

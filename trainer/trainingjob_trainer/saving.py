@@ -161,7 +161,6 @@ class SaveAndStop(Checkpoint):
             return True
         return False
 
-
     def _warn_of_no_metric(self, trainer: Trainer, monitor: str) -> None:
         """Once: what is not validated in every epoch may come later."""
         if trainer.is_global_zero and not self._warned:
