@@ -198,9 +198,10 @@ class Controller:
     def _remember(self, key: Key, decision: Plan, refused: Blocked | None, now: datetime) -> None:
         if decision.status is not None:
             self._reported[key] = now
-        if refused is not None:
-            if self._refusals.get(key) != refused:
-                logger.warning("%s: %s: %s", key, refused.reason, refused.message)
-            self._refusals[key] = refused
-        elif decision.children or decision.pods:
+        if refused is None:
+            # Also where nothing was asked for: what was refused once may have come by a request whose answer was lost.
             self._refusals.pop(key, None)
+            return
+        if self._refusals.get(key) != refused:
+            logger.warning("%s: %s: %s", key, refused.reason, refused.message)
+        self._refusals[key] = refused
