@@ -1,6 +1,6 @@
 """Every interleaving of a small world: no rule is ever broken, and from every state the job can settle.
 
-The whole of it takes `make sim-exhaustive` some minutes; here are the smaller worlds, bounded by numbers of states so
+The whole of it takes `make sim-exhaustive` about half an hour; here are the smaller worlds, bounded by numbers of states so
 that the same is looked at on every machine.
 """
 
