@@ -1,7 +1,7 @@
 """Every interleaving of a small world: no rule is ever broken, and from every state the job can settle.
 
-The whole of it takes `make sim-exhaustive` about half an hour; here are the smaller worlds, bounded by numbers of states so
-that the same is looked at on every machine.
+The whole of it takes `make sim-exhaustive` about half an hour; here are the smaller worlds, bounded by numbers of
+states so that the same is looked at on every machine.
 """
 
 import logging
