@@ -21,9 +21,12 @@ GROUPS = ("real_api", "training")
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:
-    """Here and not when the collection is modified: by then the workers have read the groups."""
+    """Here and not when the collection is modified: by then the workers have read the groups.
+
+    A test that names its group keeps it.
+    """
     group = next((name for name in GROUPS if item.get_closest_marker(name)), None)
-    if group and item.config.pluginmanager.hasplugin("xdist"):
+    if group and not item.get_closest_marker("xdist_group") and item.config.pluginmanager.hasplugin("xdist"):
         item.add_marker(pytest.mark.xdist_group(group))
 
 

@@ -1,5 +1,6 @@
 """Both clusters for the end-to-end stories, each started once, and a namespace for each test."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from uuid import uuid4
 
 import pytest
 
-from support.arena import Arena, real_arena, sandbox_arena
+from support.arena import REAL, SANDBOX, Arena, real_arena, sandbox_arena
+from support.examples import head
 
 
 @pytest.fixture(scope="session")
@@ -20,21 +22,44 @@ def datasets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def kinds_of_data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Claims of the examples with other data, as the head of each manifest says to prepare them."""
+    heads = {example: head(example) for example in ("gpt", "images", "table")}
+    folder = tmp_path_factory.mktemp("kinds")
+    env = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    preparing = {
+        example: subprocess.Popen(
+            ["bash", "-euc", said.commands], cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for example, said in heads.items()
+    }
+    for example, process in preparing.items():
+        output, _ = process.communicate(timeout=120)
+        assert process.returncode == 0, (example, output)
+    return {said.claim: folder / said.folder for said in heads.values()}
+
+
+@pytest.fixture(scope="session")
+def sandbox(
+    tmp_path_factory: pytest.TempPathFactory, datasets: Path, kinds_of_data: dict[str, Path], kubernetes_binaries: None
+) -> Iterator[Arena]:
+    with sandbox_arena(tmp_path_factory.mktemp("sandbox"), {"datasets": datasets} | kinds_of_data) as started:
+        yield started
+
+
 @pytest.fixture(
     scope="module",  # not the session: on the shared API server its operator and node would meddle with other tests
-    params=[pytest.param("sandbox", marks=pytest.mark.real_api), pytest.param("real", marks=pytest.mark.real_api)],
+    params=[SANDBOX, REAL],
 )
 def arena(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, datasets: Path) -> Iterator[Arena]:
-    """The sandbox, then the real thing. (The sandbox needs no Go, but the tests' kubectl does.)"""
-    folder = tmp_path_factory.mktemp(request.param)
-    claims = {"datasets": datasets}
+    """The sandbox, then the real thing."""
     if request.param == "sandbox":
-        request.getfixturevalue("kubernetes_binaries")
-        with sandbox_arena(folder, claims) as started:
-            yield started
-    else:
-        with real_arena(folder, claims, request.getfixturevalue("control_plane")) as started:
-            yield started
+        yield request.getfixturevalue("sandbox")
+        return
+    control_plane = request.getfixturevalue("control_plane")
+    with real_arena(tmp_path_factory.mktemp("real"), {"datasets": datasets}, control_plane) as started:
+        yield started
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from support.eventually import eventually
 from support.kubernetes.cluster import Cluster
 from support.kubernetes.control_plane import ControlPlane
@@ -22,6 +24,11 @@ from support.kubernetes.operator_process import start_operator
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = ROOT / "manifests" / "examples"
 TRAININGJOB = [str(Path(sys.executable).with_name("trainingjob"))]
+
+# Parameters of the fixture `arena`. The sandbox needs no Go, but the tests' kubectl does. Its tests have a worker group
+# of their own: together with those on the real API server they took longer than all others.
+SANDBOX = pytest.param("sandbox", marks=[pytest.mark.real_api, pytest.mark.xdist_group("sandbox")])
+REAL = pytest.param("real", marks=pytest.mark.real_api)
 
 
 @dataclass(frozen=True, slots=True)
