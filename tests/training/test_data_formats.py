@@ -136,7 +136,7 @@ def test_a_prepared_table_is_standardised_with_its_training_rows(tmp_path: Path)
     fewer = Table(str(tmp_path / "out"), features=["bmi", "bp"])
     features, _ = fewer.on_after_batch_transfer(fewer.split("val").__getitems__([0]), 0)
     assert features.shape == (1, 2)
-    with pytest.raises(ConfigurationError, match="its table cannot be read"):
+    with pytest.raises(ConfigurationError, match="has no column height; it has age"):
         Table(str(tmp_path / "out"), features=["height"]).check(1)
 
 

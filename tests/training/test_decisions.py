@@ -2,6 +2,7 @@
 
 import errno
 import sys
+from collections.abc import Callable
 from subprocess import run
 
 import pytest
@@ -9,10 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from lightning_fabric.utilities.exceptions import MisconfigurationException
+from lightning_fabric.utilities.seed import seed_everything
+from torch.utils.data import DataLoader, Dataset
 
 from trainingjob_trainer.__main__ import main
 from trainingjob_trainer.errors import ConfigurationError, PreemptedError, SupersededError
-from trainingjob_trainer.exit_codes import exit_code
+from trainingjob_trainer.exit_codes import CONFIGURATION, USER_ERROR, exit_code
 from trainingjob_trainer.local_ranks import pod_exit_code
 from trainingjob_trainer.preemption import MAX_STEPS, Rhythm, steps_until_next
 from trainingjob_trainer.progress import epoch_line, held_out, samples_in
@@ -54,6 +57,63 @@ def test_an_error_that_a_library_wrapped_keeps_its_exit_code() -> None:
     outer = RuntimeError("training failed")
     outer.__cause__ = RuntimeError("gloo/transport/tcp/pair.cc Connection closed by peer")
     assert exit_code(outer) == 75
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        lambda: torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=-1),
+        lambda: seed_everything(-1, verbose=False),
+    ],
+)
+def test_what_a_library_refuses_is_the_configurations_fault(refused: Callable[[], object]) -> None:
+    with pytest.raises(ValueError) as raised:
+        refused()
+    assert exit_code(raised.value) == CONFIGURATION
+
+
+def test_a_value_error_of_the_training_code_is_the_codes_own_fault() -> None:
+    with pytest.raises(ValueError) as raised:
+        list(zip([1], [], strict=True))
+    assert exit_code(raised.value) == USER_ERROR
+
+
+def test_what_a_loader_process_said_is_told_without_its_traceback(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(_: object) -> int:
+        list(DataLoader(Unreadable(), num_workers=1))
+        return 0
+
+    monkeypatch.setattr("trainingjob_trainer.__main__._train", train)
+    monkeypatch.setattr(sys, "argv", ["trainer", "fit"])
+
+    assert main() == CONFIGURATION
+    assert capsys.readouterr().err == "trainingjob: error: 7.png is no image: replace it\n"
+
+
+class Unreadable(Dataset[int]):
+    def __len__(self) -> int:
+        return 1
+
+    def __getitem__(self, index: int) -> int:
+        try:
+            raise OSError("broken data stream")
+        except OSError as error:
+            raise ConfigurationError("7.png is no image: replace it") from error
+
+
+def test_a_hidden_cause_is_the_one_that_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(_: object) -> int:
+        raise RuntimeError("something failed") from ConfigurationError("data.size is 0: it must be 1 or more")
+
+    monkeypatch.setattr("trainingjob_trainer.__main__._train", train)
+    monkeypatch.setattr(sys, "argv", ["trainer", "fit"])
+
+    assert main() == CONFIGURATION
+    assert capsys.readouterr().err == "trainingjob: error: data.size is 0: it must be 1 or more\n"
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -178,6 +179,31 @@ def test_a_dataset_that_does_not_fit_the_model_is_told_with_the_value_to_set(cas
     misfit, told = wrong[type(model)]
     with pytest.raises(ConfigurationError, match=told):
         fit(misfit, data, max_steps=1)
+
+
+def test_a_model_is_not_trained_on_samples_of_another_kind(digits: Path, text: Path) -> None:
+    with pytest.raises(ConfigurationError, match="GPT learns from windows, but data PackedImages gives images"):
+        fit(GPT(), PackedImages(str(digits)), max_steps=1)
+    with pytest.raises(ConfigurationError, match="ImageClassifier learns from images, but data Tokens gives windows"):
+        fit(ImageClassifier(), Tokens(str(text)), max_steps=1)
+
+
+def test_images_of_other_channels_are_told_with_the_value_to_set(digits: Path, digit_files: Path) -> None:
+    for data in (PackedImages(str(digits)), ImageFolder(str(digit_files), size=8, channels=1, num_workers=0)):
+        with pytest.raises(ConfigurationError, match=r"set model.init_args.channels to 1"):
+            fit(ImageClassifier(channels=3), data, max_steps=1)
+
+
+@pytest.mark.parametrize("vocabulary", [None, 257])
+def test_a_token_beyond_the_vocabulary_is_told_with_the_field_to_set(tmp_path: Path, vocabulary: int | None) -> None:
+    for split in ("train", "val"):
+        np.full(1000, 900, np.uint16).tofile(tmp_path / f"{split}.bin")
+    data = Tokens(str(tmp_path), context=32, batch_size=4, dtype="uint16", vocabulary=vocabulary)
+    data.check(1)
+    with pytest.raises(
+        ConfigurationError, match=r"train.bin holds the token 900, beyond a vocabulary of 257: set model"
+    ):
+        fit(GPT(layers=1, heads=2, width=16, context=32), data, max_steps=1)
 
 
 def test_heads_must_divide_the_width() -> None:

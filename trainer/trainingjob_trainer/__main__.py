@@ -12,8 +12,8 @@ import traceback
 
 from trainingjob_trainer import log
 from trainingjob_trainer.environment import Environment, process_variables, read_environment
-from trainingjob_trainer.errors import ConfigurationError, PreemptedError, StorageError, SupersededError
-from trainingjob_trainer.exit_codes import DONE, LOST_PEER, USER_ERROR, exit_code
+from trainingjob_trainer.errors import REMEDY, ConfigurationError, PreemptedError, StorageError, SupersededError
+from trainingjob_trainer.exit_codes import CONFIGURATION, DONE, LOST_PEER, USER_ERROR, deciding, exit_code
 from trainingjob_trainer.termination import write_reason
 
 # Errors whose text says it all.
@@ -56,7 +56,7 @@ def _ended_by(error: BaseException) -> int:
     code = exit_code(error)
     if code == USER_ERROR and not isinstance(error, _SENTENCES):
         traceback.print_exception(error)
-    text = _sentence(error, code)
+    text = _sentence(deciding(error), code)
     if isinstance(error, PreemptedError):
         log.say(text)
     else:
@@ -69,9 +69,17 @@ def _sentence(error: BaseException, code: int) -> str:
     if code == LOST_PEER:
         return f"lost a peer: {_first_line(error)}"
     if isinstance(error, _SENTENCES):
-        return str(error)
+        return _from_worker(str(error), type(error).__name__)
     text = f"{type(error).__name__}: {_first_line(error)}"
+    if code == CONFIGURATION:
+        return text.rstrip(".") + "." + REMEDY
     return text + _FULL if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT) else text
+
+
+def _from_worker(text: str, kind: str) -> str:
+    """What a loader process said without torch's traceback around it, which ends with the error itself."""
+    before, mark, said = text.rpartition(f"\n{__package__}.errors.{kind}: ")
+    return said.strip() if mark and before.startswith("Caught ") else text
 
 
 def _first_line(error: BaseException) -> str:

@@ -32,12 +32,13 @@ from trainingjob_trainer.data.packed import PackedImages
 from trainingjob_trainer.data.table import Table
 from trainingjob_trainer.data.tokens import Tokens
 from trainingjob_trainer.environment import Environment
+from trainingjob_trainer.limits import check_settings, require_checkpoint, require_seed
 from trainingjob_trainer.loop import make_lean
 from trainingjob_trainer.models.gpt import GPT
 from trainingjob_trainer.models.image_classifier import ImageClassifier
 from trainingjob_trainer.models.regressor import Regressor
 from trainingjob_trainer.ownership import claim, owner_of
-from trainingjob_trainer.parser import Parser
+from trainingjob_trainer.parser import Parser, refusal
 from trainingjob_trainer.preemption import Preemption
 from trainingjob_trainer.progress import held_out, metric_text
 from trainingjob_trainer.randomness import Randomness
@@ -92,14 +93,29 @@ class TrainerCLI(LightningCLI):
         """Where checkpoints go, None for a job without an output."""
         return self.output / FOLDER if self.output else None
 
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Raises ConfigurationError for a seed that Lightning would refuse without naming it."""
+        super().parse_arguments(parser, args)
+        require_seed(self.config[self.config.subcommand].seed_everything)
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         parser.add_class_arguments(gang.ProcessGroup, "process_group")
         parser.add_class_arguments(Saving, "checkpoint")
 
+    def instantiate_classes(self) -> None:
+        """Raises ConfigurationError for what a class does not accept, and what the class raises else."""
+        try:
+            super().instantiate_classes()
+        except Exception as error:  # noqa: BLE001 - whichever it is, it goes on
+            raise refusal(error) from None
+
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
         """Lightning's trainer, with our checkpoints, our gang and our way to stop."""
+        check_settings(self._get(self.config_init, "trainer"), fits=self.subcommand == "fit")
         if self.output is None:
             self.save_config_callback = None
+            if self.environment.rank == 0 and self.subcommand == "fit":
+                log.warn("no output folder (spec.output): no checkpoints are kept, a restart begins anew")
         trainer = super().instantiate_trainer(**self._additions(), **kwargs)
         make_lean(trainer)
         without_lightnings_sigterm(trainer)
@@ -107,6 +123,7 @@ class TrainerCLI(LightningCLI):
 
     def before_fit(self) -> None:
         """Everything that can be wrong without peers is said before any of them is waited for."""
+        require_checkpoint(self._get(self.config_init, "ckpt_path"))
         check = getattr(self.datamodule, "check", None)
         if check is not None:
             check(self.environment.world_size)
@@ -195,11 +212,7 @@ class TrainerCLI(LightningCLI):
 def _output_folder(environment: Environment) -> Path | None:
     """The mounted output; a path that is not there means a job without one, and nothing is made in its place."""
     folder = environment.output_dir
-    if folder is None or not folder.is_dir():
-        if environment.rank == 0:
-            log.warn("no output folder (spec.output): no checkpoints are kept, a restart begins anew")
-        return None
-    return folder
+    return folder if folder is not None and folder.is_dir() else None
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -5,6 +5,8 @@ Decides nothing. An error that a user can mend says in its text which field is w
 
 from pathlib import Path
 
+REMEDY = " Correct it in spec.run.trainer.config of the TrainingJob (or in the file given with --config)."
+
 
 class ConfigurationError(Exception):
     """The run was set up wrongly: trying again cannot help, so the operator must not restart it."""

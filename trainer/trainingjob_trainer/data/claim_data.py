@@ -21,6 +21,7 @@ from trainingjob_trainer.data.sampler import START, EvalSampler, Position, Share
 from trainingjob_trainer.data.workers import loader_workers
 from trainingjob_trainer.environment import read_environment
 from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import at_least
 
 
 class Samples(Protocol):
@@ -84,8 +85,8 @@ class ClaimData(LightningDataModule, ABC):
     def check(self, world_size: int) -> None:
         """Everything that can be wrong, found before peers are waited for. Raises ConfigurationError."""
         divide_batch(self.batch_size, world_size)
-        _require_at_least(0, num_workers=self.num_workers)
-        _require_at_least(1, prefetch=self.prefetch)
+        at_least(0, "data", num_workers=self.num_workers, seed=self.seed)
+        at_least(1, "data", prefetch=self.prefetch)
         samples = len(self.split("train"))
         if samples < self.batch_size:
             raise ConfigurationError(
@@ -195,12 +196,6 @@ def _count(batches: _ProcessedTracker, processed: int) -> None:
     batches.started += by
     batches.processed += by
     batches.completed += by
-
-
-def _require_at_least(bound: int, **settings: int | None) -> None:
-    for name, value in settings.items():
-        if value is not None and value < bound:
-            raise ConfigurationError(f"data.{name} is {value}: it must be {bound} or more")
 
 
 def divide_batch(batch_size: int, world_size: int) -> int:

@@ -19,6 +19,7 @@ from trainingjob_trainer.data.image_classes import TRAIN, ImageClasses, ImageFil
 from trainingjob_trainer.data.image_file import CENTRE, random_view, read_image
 from trainingjob_trainer.data.packed import Batch
 from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import above_zero, at_least, below_one
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,9 @@ class ImageFolder(ClaimData):
         seed: int = 0,
     ) -> None:
         super().__init__(folder, batch_size, num_workers, prefetch, seed)
+        at_least(1, "data", size=size)
+        above_zero("data", held_out=held_out)
+        below_one("data", held_out=held_out)
         if channels not in (1, 3):
             raise ConfigurationError(f"data.channels is {channels}: it must be 1 (grey) or 3 (colour)")
         self.size = size

@@ -79,6 +79,13 @@ class PackedImages(ClaimData):
         """Names of the classes; a label is an index into them."""
         return list(self.description.about["classes"])
 
+    @property
+    def channels(self) -> int:
+        """Of the images: 1 for grey, 3 for colour."""
+        train = self.split("train")
+        assert isinstance(train, ImageArrays)
+        return int(train.images.shape[1])
+
     def open(self, split: str) -> ImageArrays:
         return read_split(self.folder, split, self.description)
 
@@ -102,4 +109,15 @@ def read_split(folder: Path, split: str, description: Description) -> ImageArray
         raise ConfigurationError(
             f"data.folder {folder}: split {split!r} cannot be read ({error}); write it anew"
         ) from error
+    classes = len(description.about["classes"])
+    if images.ndim != 4 or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
+        raise ConfigurationError(
+            f"data.folder {folder}: split {split!r} holds images {images.dtype} {images.shape} and labels "
+            f"{labels.shape}, not uint8 [N, C, H, W] and [N]; write it anew with `prepare images`"
+        )
+    if len(labels) and not 0 <= labels.min() <= labels.max() < classes:
+        raise ConfigurationError(
+            f"data.folder {folder}: split {split!r} holds labels from {labels.min()} to {labels.max()}, but "
+            f"{DESCRIPTION} names {classes} classes; write it anew with `prepare images`"
+        )
     return ImageArrays(images, labels)

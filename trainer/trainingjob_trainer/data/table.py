@@ -18,6 +18,7 @@ from trainingjob_trainer.data.description import DESCRIPTION, Description, check
 from trainingjob_trainer.data.fingerprint import fingerprint
 from trainingjob_trainer.data.table_file import Columns, columns_of, read_arrow
 from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import above_zero, at_least, below_one
 
 KIND = "table"
 PARQUET = ".parquet"
@@ -83,8 +84,10 @@ class Table(ClaimData):
         seed: int = 0,
     ) -> None:
         super().__init__(folder, batch_size, num_workers, prefetch, seed)
-        if window < 1 or horizon < 0:
-            raise ConfigurationError(f"data.window is {window} and data.horizon {horizon}: at least 1 and 0")
+        at_least(1, "data", window=window)
+        at_least(0, "data", horizon=horizon)
+        above_zero("data", held_out=held_out)
+        below_one("data", held_out=held_out)
         self.target = target
         self.features = features
         self.window = window
@@ -111,7 +114,8 @@ class Table(ClaimData):
         """The features and, last, the target."""
         if self.prepared:
             about = self.description.about
-            return [*(self.features or about["features"]), self.target or about["target"]]
+            names = [*(self.features or about["features"]), self.target or about["target"]]
+            return _known(names, [*about["features"], about["target"]], self.folder)
         if not self.features or not self.target:
             raise ConfigurationError(f"data.features and data.target: {self.folder} is not prepared, so name them")
         return [*self.features, self.target]
@@ -189,6 +193,16 @@ class Table(ClaimData):
 
     def _arrow(self, split: str) -> Path:
         return self.folder / f"{split}.arrow"
+
+
+def _known(names: list[str], columns: list[str], folder: Path) -> list[str]:
+    """The names, if they are columns of the prepared table. Raises ConfigurationError."""
+    missing = [name for name in names if name not in columns]
+    if missing:
+        raise ConfigurationError(
+            f"data.features and data.target: {folder} has no column {', '.join(missing)}; it has {', '.join(columns)}"
+        )
+    return names
 
 
 def _moments(train: RowWindows) -> tuple[Tensor, Tensor]:

@@ -21,6 +21,7 @@ from trainingjob_trainer.data.claim_data import ClaimData
 from trainingjob_trainer.data.description import DESCRIPTION, Description, check_sizes, read_description
 from trainingjob_trainer.data.fingerprint import fingerprint
 from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import at_least
 
 KIND = "tokens"
 DTYPES = {"uint16": "<u2", "uint32": "<u4"}
@@ -28,11 +29,17 @@ DTYPES = {"uint16": "<u2", "uint32": "<u4"}
 
 @dataclass(frozen=True, slots=True)
 class TokenWindows:
-    """Windows of ``context`` tokens and the one that follows; ``seed`` None: always from the first token on."""
+    """Windows of ``context`` tokens and the one that follows; ``seed`` None: always from the first token on.
+
+    A token beyond the ``vocabulary`` (None: not known) would be an error without a name on the CPU, and an assertion of
+    the device on a GPU.
+    """
 
     tokens: NDArray[np.uint16] | NDArray[np.uint32]
     context: int
     seed: int | None
+    path: Path = Path()
+    vocabulary: int | None = None
 
     def __len__(self) -> int:
         # One window less where offsets vary, so that the last one always fits.
@@ -40,9 +47,16 @@ class TokenWindows:
         return max(0, (len(self.tokens) - spare) // self.context)
 
     def __getitems__(self, draws: Sequence[int]) -> Tensor:
-        """Tokens int32 [B, context + 1]."""
+        """Tokens int32 [B, context + 1]. Raises ConfigurationError for one beyond the vocabulary."""
         starts = [self.start(draw) for draw in draws]
-        return torch.from_numpy(np.stack([self.tokens[at : at + self.context + 1] for at in starts]).astype(np.int32))
+        tokens = np.stack([self.tokens[at : at + self.context + 1] for at in starts])
+        if self.vocabulary is not None and tokens.max() >= self.vocabulary:
+            raise ConfigurationError(
+                f"{self.path} holds the token {tokens.max()}, beyond a vocabulary of {self.vocabulary}: set "
+                "model.init_args.vocabulary (and data.init_args.vocabulary, if given) to the number of tokens that its "
+                "tokenizer knows"
+            )
+        return torch.from_numpy(tokens.astype(np.int32))
 
     def start(self, draw: int) -> int:
         """Where the window of a draw begins."""
@@ -91,8 +105,7 @@ class Tokens(ClaimData):
         super().__init__(folder, batch_size, num_workers, prefetch, seed)
         if dtype is not None and dtype not in DTYPES:
             raise ConfigurationError(f"data.dtype is {dtype}: it must be {' or '.join(DTYPES)}")
-        if context < 1:
-            raise ConfigurationError(f"data.context is {context}: it must be 1 or more")
+        at_least(1, "data", context=context, vocabulary=vocabulary)
         self.context = context
         self.dtype = dtype
         self._vocabulary = vocabulary
@@ -113,13 +126,19 @@ class Tokens(ClaimData):
 
     def open(self, split: str) -> TokenWindows:
         dtype = DTYPES[self.dtype] if self.dtype else self.description.about["dtype"]
-        windows = TokenWindows(_map(self._path(split), dtype), self.context, self.seed if split == "train" else None)
+        path, seed = self._path(split), self.seed if split == "train" else None
+        windows = TokenWindows(_map(path, dtype), self.context, seed, path, self.vocabulary)
         if len(windows) == 0:
             raise ConfigurationError(
-                f"{self._path(split)} holds {len(windows.tokens)} tokens, fewer than a window of data.context + 1 = "
+                f"{path} holds {len(windows.tokens)} tokens, fewer than a window of data.context + 1 = "
                 f"{self.context + 1}: lower data.context, or prepare more text"
             )
         return windows
+
+    def expect(self, vocabulary: int) -> None:
+        """Let no token pass that is not below this number, where nobody has said how many there are."""
+        self._vocabulary = vocabulary
+        self._opened.clear()
 
     def fingerprint(self) -> str:
         described = [] if self.dtype else [self.folder / DESCRIPTION]

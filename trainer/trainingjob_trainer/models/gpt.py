@@ -4,10 +4,13 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch._dynamo.exc import InvalidBackend
 from torch.nn import functional
 
 from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import above_zero, at_least
 from trainingjob_trainer.models.decoder import Decoder, Shape
+from trainingjob_trainer.models.matching import require_kind, require_room
 from trainingjob_trainer.models.means import EpochMeans, one_cycle
 
 
@@ -39,6 +42,9 @@ class GPT(EpochMeans):
         compile: str | None = None,  # noqa: A002 - torch's own word
     ) -> None:
         super().__init__()
+        at_least(1, "model", vocabulary=vocabulary, context=context, layers=layers, heads=heads, width=width)
+        above_zero("model", learning_rate=learning_rate)
+        at_least(0, "model", weight_decay=weight_decay)
         if width % heads:
             raise ConfigurationError(f"model.width is {width}: model.heads = {heads} must divide it")
         self.save_hyperparameters()
@@ -48,7 +54,7 @@ class GPT(EpochMeans):
         self.weight_decay = weight_decay
         self.net = Decoder(Shape(vocabulary, context, layers, heads, width))
         if compile is not None:
-            self.net.compile(backend=compile)  # in place: names of parameters, and so checkpoints, stay the same
+            _compile(self.net, compile)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits [B, T, vocabulary] of the token that follows each of int64 [B, T]."""
@@ -56,10 +62,16 @@ class GPT(EpochMeans):
         return logits
 
     def setup(self, stage: str) -> None:
-        """Raises ConfigurationError if the dataset has more tokens, or longer windows."""
+        """Raises ConfigurationError if the dataset has more tokens, or longer windows.
+
+        Where nobody knows how many tokens a dataset has, one that this model does not know ends the run when it comes.
+        """
+        require_kind(self, "windows")
         data = self.trainer.datamodule  # type: ignore[attr-defined]
-        _require("vocabulary", self.vocabulary, getattr(data, "vocabulary", None))
-        _require("context", self.context, getattr(data, "context", None))
+        require_room("vocabulary", self.vocabulary, getattr(data, "vocabulary", None))
+        require_room("context", self.context, getattr(data, "context", None))
+        if getattr(data, "vocabulary", 0) is None:
+            data.expect(self.vocabulary)
 
     def training_step(self, batch: Tensor, batch_idx: int) -> Tensor:
         loss = self.loss(batch)
@@ -95,8 +107,11 @@ class GPT(EpochMeans):
         return tokens
 
 
-def _require(name: str, mine: int, found: int | None) -> None:
-    if found is not None and found > mine:
+def _compile(net: Decoder, backend: str) -> None:
+    """In place: names of parameters, and so checkpoints, stay the same. Raises ConfigurationError."""
+    try:
+        net.compile(backend=backend)
+    except InvalidBackend as error:
         raise ConfigurationError(
-            f"model.{name} is {mine}, but the dataset's is {found}: set model.init_args.{name} to {found}"
-        )
+            f"model.compile is {backend}: it must be one of {', '.join(torch._dynamo.list_backends())}"
+        ) from error

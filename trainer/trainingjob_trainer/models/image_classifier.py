@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import above_zero, at_least
+from trainingjob_trainer.models.matching import require_equal, require_kind
 from trainingjob_trainer.models.means import EpochMeans, one_cycle
 from trainingjob_trainer.models.residual import resnet18, small
 
@@ -39,7 +40,11 @@ class ImageClassifier(EpochMeans):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
+        at_least(1, "model", channels=channels, classes=classes, width=width)
+        above_zero("model", learning_rate=learning_rate)
+        at_least(0, "model", weight_decay=weight_decay)
         self.save_hyperparameters()
+        self.channels = channels
         self.classes = classes
         self.learning_rate = learning_rate
         self.weight_decay = weight_decay
@@ -52,13 +57,12 @@ class ImageClassifier(EpochMeans):
         return logits
 
     def setup(self, stage: str) -> None:
-        """Raises ConfigurationError if the dataset has another number of classes."""
-        found = getattr(self.trainer.datamodule, "classes", None)  # type: ignore[attr-defined]
-        if found is not None and len(found) != self.classes:
-            raise ConfigurationError(
-                f"model.classes is {self.classes}, but the dataset has {len(found)}: "
-                f"set model.init_args.classes to {len(found)}"
-            )
+        """Raises ConfigurationError if the dataset has another number of classes, or of channels."""
+        require_kind(self, "images")
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        classes = getattr(data, "classes", None)
+        require_equal("classes", self.classes, None if classes is None else len(classes), "the dataset has")
+        require_equal("channels", self.channels, getattr(data, "channels", None), "the images have")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         images, labels = batch

@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from trainingjob_trainer.errors import ConfigurationError
+from trainingjob_trainer.limits import above_zero, at_least, below_one
+from trainingjob_trainer.models.matching import require_equal, require_kind
 from trainingjob_trainer.models.means import EpochMeans, one_cycle
 
 
@@ -37,6 +38,10 @@ class Regressor(EpochMeans):
         weight_decay: float = 0.01,
     ) -> None:
         super().__init__()
+        at_least(1, "model", inputs=inputs, width=width)
+        at_least(0, "model", blocks=blocks, dropout=dropout, weight_decay=weight_decay)
+        above_zero("model", learning_rate=learning_rate)
+        below_one("model", dropout=dropout)
         self.save_hyperparameters()
         self.inputs = inputs
         self.learning_rate = learning_rate
@@ -53,12 +58,9 @@ class Regressor(EpochMeans):
 
     def setup(self, stage: str) -> None:
         """Raises ConfigurationError if the dataset has another number of inputs."""
-        found = getattr(self.trainer.datamodule, "inputs", None)  # type: ignore[attr-defined]
-        if found is not None and found != self.inputs:
-            raise ConfigurationError(
-                f"model.inputs is {self.inputs}, but the dataset has {found} (features x window): "
-                f"set model.init_args.inputs to {found}"
-            )
+        require_kind(self, "rows")
+        data = self.trainer.datamodule  # type: ignore[attr-defined]
+        require_equal("inputs", self.inputs, getattr(data, "inputs", None), "features x window of the dataset are")
 
     def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
         features, targets = batch
