@@ -1,7 +1,9 @@
 """Preparing a dataset: it can be killed at any moment and goes on, and it is verified."""
 
+import errno
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -200,6 +202,70 @@ sys.exit(prepare({options!r}))
     assert prepare(options) == 0
     prepare([*options[:2], str(tmp_path / "whole"), *options[3:]])
     assert content(tmp_path / "full") == content(tmp_path / "whole")
+
+
+def test_a_folder_that_is_a_file_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "file"
+    file.write_text("here")
+    table = ["table", str(tmp_path / "a.csv"), str(file), "--target", "b"]
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n3,4\n")
+    for command in (["digits", str(file)], ["digits", str(file / "below")], ["digits", "--png", str(file)], table):
+        assert prepare(command) == 2
+        told = capsys.readouterr().err
+        assert re.fullmatch(rf"trainingjob: error: {file}\S* is a file, or lies below one \(.*\n", told), told
+    assert file.read_text() == "here"
+    with pytest.raises(ConfigurationError, match="holds no prepared dataset"):
+        prepare(["verify", str(file)])
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "code", "told"),
+    [
+        (
+            errno.EROFS,
+            "/data/.prepare.lock",
+            2,
+            "/data/.prepare.lock cannot be written (Read-only file system): give a",
+        ),
+        (errno.EACCES, "/data", 2, "/data cannot be written (Permission denied): give a DIR that this user may"),
+        (errno.EACCES, "/pictures/a.png", 2, "/pictures/a.png cannot be read (Permission denied): see to it"),
+        (errno.ENOSPC, None, 1, "/data is full (No space left on device): make room and run the same command again"),
+        (errno.EDQUOT, None, 1, "/data is full (Disk quota exceeded): make room"),
+        (errno.EIO, "/data/train.bin", 1, "/data/train.bin cannot be written (Input/output error): look after the vol"),
+    ],
+)
+def test_an_error_of_the_volume_is_told_with_its_remedy(
+    number: int,
+    name: str | None,
+    code: int,
+    told: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number), name)
+
+    monkeypatch.setattr(Path, "mkdir", fails)
+    assert prepare(["digits", "/data"]) == code
+    assert capsys.readouterr().err.startswith(f"trainingjob: error: {told}")
+
+
+def test_a_description_that_somebody_spoilt_is_named(tmp_path: Path) -> None:
+    prepare(["digits", str(tmp_path)])
+    (tmp_path / DESCRIPTION).write_text("nothing")
+    with pytest.raises(
+        ConfigurationError, match=r"dataset.json describes no dataset, it was changed or damaged: remove"
+    ):
+        prepare(["digits", str(tmp_path)])
+    with pytest.raises(ConfigurationError, match="write one with another `prepare`"):
+        prepare(["verify", str(tmp_path)])
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"made_from": {}, "files": {"a": 5}}', '{"made_from": {}, "files": []}'])
+def test_a_ledger_that_somebody_edited_is_named(tmp_path: Path, text: str) -> None:
+    (tmp_path / LEDGER).write_text(text)
+    with pytest.raises(ConfigurationError, match=f"{LEDGER} is not readable: remove {tmp_path} and prepare it anew"):
+        prepare(["digits", str(tmp_path)])
 
 
 def test_preparing_again_verifies_and_leaves_alone(digits: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,11 +18,20 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainingjob_trainer.data.claim_data import ClaimData
-from trainingjob_trainer.data.description import DESCRIPTION, Description, check_sizes, read_description
+from trainingjob_trainer.data.description import (
+    DESCRIPTION,
+    Checks,
+    Description,
+    check_sizes,
+    is_count,
+    is_names,
+    read_description,
+)
 from trainingjob_trainer.data.fingerprint import fingerprint
 from trainingjob_trainer.errors import ConfigurationError
 
 KIND = "images"
+ABOUT: Checks = {"classes": is_names, "maximum": lambda value: is_count(value) and value > 0}
 Batch = tuple[Tensor, Tensor]
 
 
@@ -70,7 +79,7 @@ class PackedImages(ClaimData):
     def description(self) -> Description:
         """What the dataset says of itself, read once. Raises ConfigurationError."""
         if self._description is None:
-            self._description = read_description(self.folder, KIND)
+            self._description = read_description(self.folder, KIND, ABOUT)
             check_sizes(self.folder, self._description)
         return self._description
 

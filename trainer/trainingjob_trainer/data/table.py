@@ -14,13 +14,27 @@ import torch
 from torch import Tensor
 
 from trainingjob_trainer.data.claim_data import ClaimData
-from trainingjob_trainer.data.description import DESCRIPTION, Description, check_sizes, read_description
+from trainingjob_trainer.data.description import (
+    DESCRIPTION,
+    Checks,
+    Description,
+    check_sizes,
+    is_names,
+    is_numbers,
+    read_description,
+)
 from trainingjob_trainer.data.fingerprint import fingerprint
 from trainingjob_trainer.data.table_file import Columns, columns_of, read_arrow
 from trainingjob_trainer.errors import ConfigurationError
 from trainingjob_trainer.limits import above_zero, at_least, below_one
 
 KIND = "table"
+ABOUT: Checks = {
+    "features": is_names,
+    "target": lambda value: isinstance(value, str),
+    "mean": is_numbers,
+    "std": is_numbers,
+}
 PARQUET = ".parquet"
 Batch = tuple[Tensor, Tensor]
 
@@ -105,7 +119,7 @@ class Table(ClaimData):
     def description(self) -> Description:
         """What a prepared table says of itself, read once. Raises ConfigurationError."""
         if self._description is None:
-            self._description = read_description(self.folder, KIND)
+            self._description = read_description(self.folder, KIND, ABOUT)
             check_sizes(self.folder, self._description)
         return self._description
 
@@ -135,6 +149,11 @@ class Table(ClaimData):
             )
         return windows
 
+    def check(self, world_size: int) -> None:
+        """As of every dataset, and what its columns are standardised with."""
+        super().check(world_size)
+        self.moments()
+
     def fingerprint(self) -> str:
         files = [self.folder / DESCRIPTION, *map(self._arrow, ("train", "val"))]
         return fingerprint(files if self.prepared else self._plain_files(), *self.names)
@@ -155,7 +174,13 @@ class Table(ClaimData):
 
     def _described_moments(self) -> tuple[Tensor, Tensor]:
         about = self.description.about
-        places = [[*about["features"], about["target"]].index(name) for name in self.names]
+        columns = [*about["features"], about["target"]]
+        if not len(columns) == len(about["mean"]) == len(about["std"]):
+            raise ConfigurationError(
+                f"data.folder {self.folder}: its {DESCRIPTION} has mean and std of other columns than it names; remove "
+                "it and write it anew with `python -m trainingjob_trainer prepare table`"
+            )
+        places = [columns.index(name) for name in self.names]
         mean, std = (torch.tensor(about[key])[places] for key in ("mean", "std"))
         return mean, std
 

@@ -18,13 +18,24 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from trainingjob_trainer.data.claim_data import ClaimData
-from trainingjob_trainer.data.description import DESCRIPTION, Description, check_sizes, read_description
+from trainingjob_trainer.data.description import (
+    DESCRIPTION,
+    Checks,
+    Description,
+    check_sizes,
+    is_count,
+    read_description,
+)
 from trainingjob_trainer.data.fingerprint import fingerprint
 from trainingjob_trainer.errors import ConfigurationError
 from trainingjob_trainer.limits import at_least
 
 KIND = "tokens"
 DTYPES = {"uint16": "<u2", "uint32": "<u4"}
+ABOUT: Checks = {
+    "vocabulary": lambda value: is_count(value) and value > 0,
+    "dtype": lambda value: value in DTYPES.values(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +131,7 @@ class Tokens(ClaimData):
     def description(self) -> Description:
         """What the dataset says of itself, read once. Raises ConfigurationError."""
         if self._description is None:
-            self._description = read_description(self.folder, KIND)
+            self._description = read_description(self.folder, KIND, ABOUT)
             check_sizes(self.folder, self._description)
         return self._description
 

@@ -8,8 +8,10 @@ from typing import TypeAlias
 
 from trainingjob_trainer.errors import ConfigurationError
 from trainingjob_trainer.exit_codes import DONE
+from trainingjob_trainer.log import fail
 from trainingjob_trainer.prepare.folder import put, verify
 from trainingjob_trainer.prepare.progress import tell
+from trainingjob_trainer.prepare.volume import judge
 
 Run: TypeAlias = Callable[[argparse.Namespace], int]
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -20,7 +22,7 @@ Put a dataset onto a volume, once, in a form that training processes read withou
 Every command may be killed and run again: it goes on where it was. When it is done, running it again compares
 checksums and changes nothing. Progress is shown on standard error.
 """
-_EXIT_CODES = "exit codes: 0 done, 1 the volume is full or a checksum differs, 2 the sources or options are wrong"
+_EXIT_CODES = "exit codes: 0 done, 1 the volume is full or a checksum differs, 2 the sources, DIR or options are wrong"
 
 
 class _Defaults(argparse.HelpFormatter):
@@ -32,10 +34,15 @@ class _Defaults(argparse.HelpFormatter):
 
 
 def prepare(arguments: Sequence[str]) -> int:
-    """Run one sub-command; returns the exit code. Raises ConfigurationError, OSError."""
+    """Run one sub-command; returns the exit code. Raises ConfigurationError."""
     options = _parser().parse_args(arguments)
     run: Run = options.run
-    return run(options)
+    try:
+        return run(options)
+    except OSError as error:
+        code, text = judge(error, options.folder)
+        fail(text)
+        return code
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -22,11 +22,10 @@ from trainingjob_trainer.prepare.work import SOURCES, Work
 LOCK = ".prepare.lock"
 _IGNORED = frozenset({"lost+found", LOCK, f".{LEDGER}.tmp"})
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP})
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def put(folder: Path, work: Work) -> int:
-    """Bring the dataset into the folder; returns the exit code. Raises ConfigurationError."""
+    """Bring the dataset into the folder; returns the exit code. Raises ConfigurationError, OSError."""
     folder.mkdir(parents=True, exist_ok=True)
     with _alone(folder):
         if _is_there(folder, work):
@@ -42,7 +41,9 @@ def verify(folder: Path) -> int:
     if description is None:
         if (folder / LEDGER).exists():
             raise ConfigurationError(f"{folder} is unfinished: run the command that prepares it again, it goes on")
-        raise ConfigurationError(f"{folder} holds no prepared dataset: it has no readable {DESCRIPTION}")
+        raise ConfigurationError(
+            f"{folder} holds no prepared dataset: it has no readable {DESCRIPTION}; write one with another `prepare`"
+        )
     wrong = list(damaged(folder, description))
     for name in wrong:
         fail(f"{folder / name} is damaged or missing: its checksum differs")
@@ -91,14 +92,8 @@ def _options(made_from: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _pack(folder: Path, work: Work, ledger: Ledger | None) -> int:
-    try:
-        with progress(work.total, work.unit) as advance:
-            description = pack(folder, work, ledger, advance)
-    except OSError as error:
-        if error.errno not in _FULL:
-            raise
-        fail(f"{folder} is full ({os.strerror(error.errno)}): make room and run the same command again, it goes on")
-        return USER_ERROR
+    with progress(work.total, work.unit) as advance:
+        description = pack(folder, work, ledger, advance)
     counts = ", ".join(f"{number} {split}" for split, number in description.splits.items())
     tell(f"wrote {counts} {work.unit} to {folder}")
     return DONE
@@ -107,6 +102,11 @@ def _pack(folder: Path, work: Work, ledger: Ledger | None) -> int:
 def _require_empty(folder: Path) -> None:
     if (folder / LEDGER).exists() or _is_older_format(folder):
         return
+    if (folder / DESCRIPTION).exists():
+        raise ConfigurationError(
+            f"{folder / DESCRIPTION} describes no dataset, it was changed or damaged: remove {folder} and run the same "
+            "command again, or give another folder"
+        )
     if any(path.name not in _IGNORED for path in folder.iterdir()):
         raise ConfigurationError(f"{folder} holds other files: give an empty folder")
 

@@ -44,11 +44,11 @@ def read_ledger(folder: Path) -> Ledger | None:
     """The ledger of an interrupted run, None if there is none or its files are shorter than it says."""
     try:
         ledger = Ledger(**json.loads((folder / LEDGER).read_text()))
+        whole = all(_size(folder / name) >= size for name, (size, _) in ledger.files.items())
     except FileNotFoundError:
         return None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, AttributeError):
         raise ConfigurationError(f"{folder / LEDGER} is not readable: remove {folder} and prepare it anew") from None
-    whole = all(_size(folder / name) >= size for name, (size, _) in ledger.files.items())
     return ledger if whole else None
 
 
