@@ -44,9 +44,14 @@ class Follower:
         for raw in listed.items:
             self._take(raw)
         version = listed.resource_version
-        while len(self._ended) < len(self.jobs):
-            version = await self._watch(version)
-        await self._last_lines()
+        try:
+            while len(self._ended) < len(self.jobs):
+                version = await self._watch(version)
+            await self._last_lines()
+        finally:
+            # Also when somebody interrupts: they would tell of the sandbox's end as of a failure.
+            for task in self._logs.values():
+                task.cancel()
         return self._ended
 
     async def _last_lines(self) -> None:
@@ -55,8 +60,6 @@ class Follower:
         while waiting and self._lines > shown:
             shown = self._lines
             _, waiting = await asyncio.wait(waiting, timeout=LAST_LINES_SECONDS)
-        for task in waiting:
-            task.cancel()
 
     async def _watch(self, version: str) -> str:
         stream = self.api.watch(TRAININGJOBS, self.namespace, resource_version=version)
@@ -138,13 +141,18 @@ def _row(name: str, state: str, nodes: str, restarts: str, reason: str) -> str:
 
 
 def account(raw: Object) -> list[str]:
-    """What there is to say about a finished job: each ended attempt, and why it ended."""
+    """What there is to say about a finished job: each ended attempt, and why it ended.
+
+    The attempt that ended the job is left out where the reason of the end tells the same.
+    """
     status = raw.get("status") or {}
+    failed = next((c for c in status.get("conditions") or [] if c["type"] == "Failed" and c["status"] == "True"), None)
+    end = failed["message"] if failed else ""
     lines = []
     for attempt in status.get("attempts") or []:
         failure = attempt.get("firstFailure")
         if failure:
-            where = f"rank {failure['rank']} (pod {failure['pod']})"
-            lines.append(f"attempt {attempt['attempt']}: {where} {failure.get('message') or failure['reason']}")
-    failed = next((c for c in status.get("conditions") or [] if c["type"] == "Failed" and c["status"] == "True"), None)
-    return lines + ([f"{failed['reason']}: {failed['message']}"] if failed else [])
+            why = failure.get("message") or failure["reason"]
+            if failure["pod"] not in end or why not in end:
+                lines.append(f"attempt {attempt['attempt']}: rank {failure['rank']} (pod {failure['pod']}) {why}")
+    return lines + ([f"{failed['reason']}: {end}"] if failed else [])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from trainingjob_cli.main import main
+from trainingjob_cli.commands import main
 from trainingjob_operator.api.schema import MUTABLE, crd
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from trainingjob_cli.main import main
+from trainingjob_cli.commands import main
 from trainingjob_operator.api.schema import MUTABLE, crd
 from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.api.types import TrainingJobSpec

@@ -7,9 +7,9 @@ import yaml
 from click.testing import CliRunner
 
 from support.arena import EXAMPLES
+from trainingjob_cli.commands import main
 from trainingjob_cli.documents import DocumentError, load
 from trainingjob_cli.expansion import ENDLESS, expanded_size
-from trainingjob_cli.main import main
 
 
 def written(tmp_path: Path, text: str) -> Path:

@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, cast
 
 from support.virtual_time import run_virtually
-from trainingjob_cli.follow import LAST_LINES_SECONDS, Follower
+from trainingjob_cli.follow import LAST_LINES_SECONDS, Follower, account
 from trainingjob_operator.api.resources import PODS, Resource
 from trainingjob_operator.cluster.api import Object, ObjectList
 from trainingjob_operator.cluster.client import HttpApi
@@ -70,3 +70,19 @@ def test_a_pending_job_says_what_it_waits_for() -> None:
     follower._take({"metadata": {"name": "digits"}, "status": {"state": "Pending", "conditions": [waiting]}})
 
     assert said[-1].splitlines()[-1] == 'digits: pod digits-1-0: claim "datasets" is not known here'
+
+
+def test_what_ended_a_job_is_told_once() -> None:
+    why = "exited with 3; its last lines: out of luck"
+    failures = [{"rank": 0, "pod": f"digits-{attempt}-0", "message": why} for attempt in (1, 2)]
+    end = f"rank 0 (pod digits-2-0 on node sandbox): {why}; spec.failurePolicy.maxRestarts is 1"
+    failed = {"type": "Failed", "status": "True", "reason": "RestartLimitReached", "message": end}
+    attempts = [{"attempt": attempt, "firstFailure": failure} for attempt, failure in enumerate(failures, 1)]
+
+    assert account({"status": {"attempts": attempts, "conditions": [failed]}}) == [
+        f"attempt 1: rank 0 (pod digits-1-0) {why}",
+        f"RestartLimitReached: {end}",
+    ]
+    # Another reason than the last failure leaves that failure to be told.
+    late = failed | {"reason": "DeadlineExceeded", "message": "active for longer than 10 s"}
+    assert len(account({"status": {"attempts": attempts, "conditions": [late]}})) == 3

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from trainingjob_cli.main import main
+from trainingjob_cli.commands import main
 from trainingjob_cli.plot import Curves, find_attempts, merge
 
 

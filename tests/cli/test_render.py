@@ -4,7 +4,7 @@ import yaml
 from click.testing import CliRunner
 
 from support.arena import EXAMPLES
-from trainingjob_cli.main import main
+from trainingjob_cli.commands import main
 
 
 def test_a_script_is_printed_as_it_is_written() -> None:

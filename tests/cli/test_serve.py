@@ -5,7 +5,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from trainingjob_cli.main import main
+from trainingjob_cli.commands import main
 
 
 def test_a_port_that_is_taken_is_told_with_the_remedy(tmp_path: Path) -> None:

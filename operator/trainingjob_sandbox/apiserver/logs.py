@@ -81,4 +81,8 @@ async def _pass_on(request: web.Request, upstream: aiohttp.ClientResponse) -> we
     except ConnectionError:
         # Whoever followed the log has seen enough.
         return response
+    except aiohttp.ClientPayloadError:
+        # The kubelet left in the middle: it must not look like the log's end.
+        if request.transport is not None:
+            request.transport.close()
     return response

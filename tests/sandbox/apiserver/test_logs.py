@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientPayloadError, web
 
 from support.api_objects import pod
 from support.sandbox_server import Served
@@ -49,6 +49,31 @@ async def test_a_followed_log_arrives_as_it_is_written(sandbox: Served) -> None:
             assert await response.content.readline() == b"first\n"
             more.set()
             assert await response.content.read() == b"second\n"
+
+
+async def test_a_log_whose_kubelet_leaves_is_cut_short_without_a_word(
+    sandbox: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    leaves = asyncio.Event()
+
+    async def logs(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b"first\n")
+        await leaves.wait()
+        assert request.transport is not None
+        request.transport.abort()
+        return response
+
+    async with _kubelet(sandbox, logs):
+        sandbox.store.create(PODS, "default", pod(node="n"))
+        async with sandbox.session.get(f"{sandbox.server.url}{LOG}?follow=true") as response:
+            assert await response.content.readline() == b"first\n"
+            leaves.set()
+            with pytest.raises(ClientPayloadError):
+                await response.content.read()
+
+    assert not caplog.records
 
 
 async def test_what_the_kubelet_refuses_is_told(sandbox: Served) -> None:
