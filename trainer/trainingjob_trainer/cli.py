@@ -172,7 +172,7 @@ class TrainerCLI(LightningCLI):
             if moved is not None:
                 log.say(f"starting anew: the checkpoints of an earlier job were kept in {moved}")
             point = find_resume_point(self.folder)
-        return agree(self.store, self.environment.rank == 0, point, self.folder)
+        return agree(self.store, self.environment.rank, point, self.folder)
 
     def _defaults(self) -> dict[str, Any]:
         return {

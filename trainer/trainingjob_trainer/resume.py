@@ -14,7 +14,7 @@ import torch
 
 from trainingjob_trainer.log import warn
 from trainingjob_trainer.retention import newest_first
-from trainingjob_trainer.store import Store
+from trainingjob_trainer.store import Store, word_of_rank_0
 
 _KEY = "trainingjob/resume"
 _PARTS = ("pytorch-lightning_version", "state_dict", "global_step", "loops")
@@ -82,14 +82,12 @@ def _resume_point(path: Path, loaded: dict[str, Any]) -> ResumePoint:
     return ResumePoint(path, int(progress["processed"]), int(loaded["global_step"]))
 
 
-def agree(store: Store | None, is_main: bool, point: ResumePoint | None, folder: Path) -> ResumePoint | None:
+def agree(store: Store | None, rank: int, point: ResumePoint | None, folder: Path) -> ResumePoint | None:
     """Rank 0's decision on every rank. Only the file's name is told: pods may mount the volume at unlike paths."""
     if store is None:
         return point
-    if is_main:
-        store.set(_KEY, f"{point.path.name} {point.epoch} {point.step}" if point else "")
-        return point
-    told = store.get(_KEY).decode()
+    text = f"{point.path.name} {point.epoch} {point.step}" if point else ""
+    told = word_of_rank_0(store, rank, _KEY, lambda: text)
     if not told:
         return None
     name, epoch, step = told.rsplit(" ", 2)

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from trainingjob_trainer.environment import Environment
 from trainingjob_trainer.errors import ConfigurationError
-from trainingjob_trainer.store import Store
+from trainingjob_trainer.store import Store, word_of_rank_0
 
 SAME = "same"
 FAREWELL = timedelta(seconds=30)
@@ -30,9 +30,11 @@ def agree(
     key = f"trainingjob/{topic}"
     others = range(1, environment.world_size)
     store.set(f"{key}/{environment.rank}", mine)
-    if environment.rank == 0:
-        store.set(key, verdict([store.get(f"{key}/{rank}").decode() for rank in range(environment.world_size)]))
-    told = store.get(key).decode()
+
+    def decide() -> str:
+        return verdict([store.get(f"{key}/{rank}").decode() for rank in range(environment.world_size)])
+
+    told = word_of_rank_0(store, environment.rank, key, decide)
     if told == SAME:
         return
     if environment.rank == 0:  # the store ends with this process: who has not read by then sees only a lost peer
