@@ -77,9 +77,9 @@ def rank() -> None:
     for _ in range(ROUNDS):
         for name, loop in (("plain", plain), ("ours", ours)):
             torch.manual_seed(0)
-            data = Timed(batches, STEPS)
+            data = Timed(batches, STEPS, turn=STEPS)
             loop(Model(vocabulary=VOCABULARY, context=CONTEXT, **SHAPE), data, device)
-            seconds[name] += [after - before for before, after in pairwise(data.asked[STEPS // 10 :])]
+            seconds[name] += [after[0] - before[0] for before, after in pairwise(data.turns[0][STEPS // 10 :])]
     if number == 0:
         print(json.dumps({name: median(durations) for name, durations in seconds.items()}), flush=True)
     dist.barrier()

@@ -1,7 +1,10 @@
-"""Three loops over the same model and data in one process group: plain PyTorch, this trainer, Lightning as shipped.
+"""A training loop beside a plain PyTorch loop, in one process group: this trainer, Lightning as shipped, plain itself.
 
-One process of the gang. They take turns, so that what the machine does besides falls on all of them. Each loop says
-how many seconds its steps took; how they are compared is in trainer.py.
+One process of the gang. Each loop of the three trains in turns of a few steps with the plain one: whenever a turn
+begins, its data first let the plain loop take as many steps. So both do their steps within the same tenths of a second,
+on the same two cores, and what the machine does besides falls on both. Alike are the model, the batches (in memory,
+no workers), one thread, DDP over gloo with its defaults, and SGD with its defaults; each loop has a model of its own.
+Says how many seconds each step took; how they are compared is in trainer.py.
 """
 
 import argparse
@@ -11,17 +14,20 @@ import os
 import tempfile
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from functools import cache
+from itertools import cycle
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from support.pods import free_port
 from trainingjob_trainer.imports import without_scipy_signal
 
 with without_scipy_signal():
@@ -36,10 +42,13 @@ from trainingjob_trainer.loop import make_lean
 from trainingjob_trainer.ownership import owner_of
 from trainingjob_trainer.preemption import Preemption
 from trainingjob_trainer.randomness import Randomness
+from trainingjob_trainer.reporting import PORT
 from trainingjob_trainer.saving import SaveAndStop, Saving
 
 BATCH = 32
 KEPT = 16  # different batches
+
+Turn = list[tuple[float, float]]  # its moments
 
 
 class Model(pl.LightningModule):
@@ -66,32 +75,41 @@ class Model(pl.LightningModule):
         return torch.optim.SGD(self.parameters(), lr=0.01, momentum=0.9)
 
 
+def now() -> tuple[float, float]:
+    """A moment: seconds of the clock, and of CPU that all threads of this process have used."""
+    return time.perf_counter(), time.process_time()
+
+
 @dataclass
 class Timed:
-    """The batches of one epoch, and when each was asked for."""
+    """The batches of one epoch, in turns of ``turn`` steps, and when each was asked for.
+
+    ``others`` is called before each turn. A turn's moments are those of its batches and of its end; the last turn has
+    no end, for who knows the number of batches does not ask once more.
+    """
 
     batches: Sequence[Any]
     steps: int
-    asked: list[float] = field(default_factory=list)
-    worked: list[float] = field(default_factory=list)
+    turn: int
+    others: Callable[[], None] = lambda: None
+    turns: list[Turn] = field(default_factory=list)
 
     def __len__(self) -> int:
         return self.steps
 
     def __iter__(self) -> Iterator[Any]:
         for number in range(self.steps):
-            self.asked.append(time.perf_counter())
-            self.worked.append(time.thread_time())
+            if number % self.turn == 0:
+                if self.turns:
+                    self.turns[-1].append(now())
+                self.others()
+                self.turns.append([])
+            self.turns[-1].append(now())
             yield self.batches[number % KEPT]
 
-    def per_step(self, moments: list[float]) -> list[float]:
-        """Seconds of each step but the first tenth: of the clock (``asked``) or of this thread's CPU (``worked``)."""
-        counted = moments[self.steps // 10 :]
-        return [after - before for before, after in pairwise(counted)]
 
-
-def plain(model: Model, data: Timed) -> None:
-    """The loop that one would write by hand."""
+def plain(model: Model, data: Iterable[Any]) -> Iterator[None]:
+    """The loop that one would write by hand; pauses after each step."""
     ddp = DistributedDataParallel(model.net)
     optimizer = model.configure_optimizers()
     for inputs, targets in data:
@@ -99,11 +117,19 @@ def plain(model: Model, data: Timed) -> None:
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
+        yield
+
+
+def plain_again(model: Model, data: Timed) -> None:
+    """The same once more: how far from 1 the ratio of equal loops is here."""
+    for _ in plain(model, data):
+        pass
 
 
 def ours(model: Model, data: Timed) -> None:
-    """This trainer, with the files of figures that it writes for a job with an output."""
-    with tempfile.TemporaryDirectory() as output:
+    """This trainer as under the operator: it writes its files of figures, and tells its progress on a port."""
+    port = {PORT: str(free_port())}
+    with tempfile.TemporaryDirectory() as output, mock.patch.dict(os.environ, port):
         our_trainer(logger=loggers(Path(output), read_environment(os.environ))).fit(model, data)
 
 
@@ -111,11 +137,17 @@ def our_trainer(**settings: Any) -> pl.Trainer:
     """The trainer as `python -m trainingjob_trainer` puts it together, with its callbacks."""
     place = read_environment(os.environ)
     io = AtomicCheckpointIO(None, owner_of(place))
-    stop = SaveAndStop(None, Saving(), Preemption(), io)
+    stop = SaveAndStop(None, Saving(), _preemption(), io)
     trainer = _trainer(place, [EpochLine(), ResumedLoader(), Randomness(), stop, Curves()], plugins=[io], **settings)
     make_lean(trainer)
     without_lightnings_sigterm(trainer)
     return trainer
+
+
+@cache
+def _preemption() -> Preemption:
+    """Installed once, with its thread, as in a process that trains once."""
+    return Preemption.install()
 
 
 def shipped(model: Model, data: Timed) -> None:
@@ -123,7 +155,7 @@ def shipped(model: Model, data: Timed) -> None:
     _trainer(read_environment(os.environ), []).fit(model, data)
 
 
-LOOPS = {"plain": plain, "ours": ours, "shipped": shipped}
+LOOPS = {"ours": ours, "shipped": shipped, "plain": plain_again}
 
 
 def _trainer(place: Environment, callbacks: list[Any], plugins: Sequence[Any] = (), **settings: Any) -> pl.Trainer:
@@ -149,25 +181,34 @@ def quiet() -> None:
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 
 
-def measure(width: int, steps: int, rounds: int, logs: bool) -> dict[str, list[float]]:
-    """Seconds of every counted step, by loop, and of CPU; the loops take turns, every second round the other way."""
+def measure(width: int, turn: int, turns: int, logs: bool) -> dict[str, list[list[Turn]]]:
+    """By loop: for each turn the moments of the plain loop's steps and of its own, one more than steps."""
     generator = torch.Generator().manual_seed(dist.get_rank())
     batches = [(torch.randn(BATCH, 64, generator=generator), torch.randn(BATCH, 1)) for _ in range(KEPT)]
-    seconds: dict[str, list[float]] = {f"{name}{kind}": [] for name in LOOPS for kind in ("", " cpu")}
-    for number in range(rounds):
-        names = list(LOOPS) if number % 2 else list(LOOPS)[::-1]
-        for name in names:
-            data = Timed(batches, steps)
-            dist.barrier()
-            LOOPS[name](Model(width, logs), data)
-            seconds[name] += data.per_step(data.asked)
-            seconds[f"{name} cpu"] += data.per_step(data.worked)
-    return seconds
+    return {name: _beside_plain(loop, batches, width, turn, turns, logs) for name, loop in LOOPS.items()}
+
+
+def _beside_plain(
+    loop: Callable[[Model, Timed], None], batches: Sequence[Any], width: int, turn: int, turns: int, logs: bool
+) -> list[list[Turn]]:
+    steps = plain(Model(width, logs), cycle(batches))
+    plains: list[Turn] = []
+
+    def take_turn() -> None:
+        plains.append([now()])
+        for _ in range(turn):
+            next(steps)
+            plains[-1].append(now())
+
+    data = Timed(batches, turn * turns + 1, turn, take_turn)
+    dist.barrier()
+    loop(Model(width, logs), data)
+    return [[theirs, mine] for theirs, mine in zip(plains, data.turns[:-1], strict=False)]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("--cases", type=json.loads, help="[[width, steps, rounds, logs], ...]")
+    parser.add_argument("--cases", type=json.loads, help="[[width, steps of a turn, turns, logs], ...]")
     parser.add_argument("--result", type=Path, help="where rank 0 writes its figures")
     options = parser.parse_args()
     quiet()

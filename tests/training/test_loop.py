@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, IterableDataset
 
 import trainingjob_trainer.loop
-from trainingjob_trainer import log
+from trainingjob_trainer import log, shortcuts
 from trainingjob_trainer.imports import without_scipy_signal
 
 with without_scipy_signal():
@@ -37,6 +37,9 @@ class Plain(pl.LightningModule):
 
     def validation_step(self, batch: Any, batch_idx: int) -> None:
         self.log("val_loss", self.loss(batch))
+
+    def batches(self) -> Any:
+        return DataLoader(BATCHES, None)
 
     def loss(self, batch: tuple[Tensor, Tensor]) -> Tensor:
         return nn.functional.mse_loss(self.net(batch[0]), batch[1])
@@ -91,6 +94,44 @@ class Skips(Plain):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch[0] * 2, batch[1]
+
+
+class Stops(Plain):
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        self.trainer.should_stop = batch_idx == 4
+
+
+class Hooked(Plain):
+    """A hook before the optimizer's step comes before the forward pass, too: Lightning steps with a closure."""
+
+    def configure_optimizers(self) -> Any:
+        optimizer = super().configure_optimizers()
+        optimizer.register_step_pre_hook(lambda *_: self.move())
+        return optimizer
+
+    @torch.no_grad()
+    def move(self) -> None:
+        self.net[0].weight.add_(0.1)
+
+
+class Stream(IterableDataset[Any]):
+    """Nobody knows how long it is."""
+
+    def __iter__(self) -> Any:
+        return iter(BATCHES)
+
+
+class Streams(Plain):
+    def batches(self) -> Any:
+        return DataLoader(Stream(), None)
+
+
+class TwoLoaders(Plain):
+    def batches(self) -> Any:
+        return {"long": DataLoader(BATCHES, None), "short": DataLoader(BATCHES[:3], None)}
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return self.loss(batch["long"]) + self.loss(batch["short"])
 
 
 class StepsItself(Plain):
@@ -158,7 +199,7 @@ def trained(model: Plain, lean: bool, heard: bool, settings: dict[str, Any]) -> 
     )
     if lean:
         trainingjob_trainer.loop.make_lean(trainer)
-    trainer.fit(model, DataLoader(BATCHES, None), DataLoader(BATCHES[:2], None))
+    trainer.fit(model, model.batches(), DataLoader(BATCHES[:2], None))
     metrics = {key: float(value) for key, value in trainer.callback_metrics.items()}
     optimizer = trainer.optimizers[0].state_dict()["param_groups"]
     weights = [parameter.tolist() for parameter in model.parameters()]
@@ -177,6 +218,11 @@ def trained(model: Plain, lean: bool, heard: bool, settings: dict[str, Any]) -> 
         (Skips, {}),
         (StepsItself, {}),
         (Manual, {}),
+        (Stops, {}),
+        (Hooked, {}),
+        (Streams, {"limit_train_batches": 5}),
+        (TwoLoaders, {}),
+        (Plain, {"max_steps": 10}),
         (Plain, {"accumulate_grad_batches": 2}),
         (Plain, {"val_check_interval": 10, "check_val_every_n_epoch": None}),
         (Plain, {"limit_train_batches": 0.5, "precision": "bf16-mixed"}),
@@ -190,8 +236,61 @@ def test_the_lean_loop_does_what_lightnings_does(model: type[Plain], settings: d
 def test_only_plain_steps_are_lean(model: type[Plain], lean: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
     advance = trainingjob_trainer.loop.LeanStep.advance
-    monkeypatch.setattr(
-        trainingjob_trainer.loop.LeanStep, "advance", lambda self, fetcher: (taken.append(1), advance(self, fetcher))
-    )
+    monkeypatch.setattr(trainingjob_trainer.loop.LeanStep, "advance", lambda self: (taken.append(1), advance(self))[1])
     trained(model(), True, False, {})
     assert len(taken) == (21 if lean else 0)
+
+
+class Wrapper(nn.Module):
+    """As DDP is one: it calls the forward of what it wraps."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+        self.calls = 0
+
+    def forward(self, *args: Any) -> Any:
+        self.calls += 1
+        return self.module(*args)
+
+
+class CallsForward(Plain):
+    def forward(self, inputs: Tensor) -> Any:
+        return self.net(inputs)
+
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return self(batch[0]), batch_idx
+
+
+def test_the_training_step_runs_inside_ddps_forward_and_may_call_the_models_own() -> None:
+    module = CallsForward()
+    wrapper = Wrapper(module)
+    step = shortcuts.through(wrapper, module)
+    for index in (5, 6):
+        outputs, told = step(BATCHES[0], index)
+        assert torch.equal(outputs, module.net(BATCHES[0][0]))
+        assert told == index
+        assert torch.equal(module(BATCHES[0][0]), outputs)
+    assert wrapper.calls == 2
+
+
+def test_the_closure_is_called_before_the_step_for_torchs_optimizers_but_lbfgs_and_hooked_ones() -> None:
+    parameters = [nn.Parameter(torch.zeros(1))]
+    hooked = torch.optim.SGD(parameters, lr=0.1)
+    hooked.register_step_pre_hook(lambda *_: None)
+    other = type("Other", (torch.optim.SGD,), {"__module__": "somebody.else"})(parameters, lr=0.1)
+    known = [torch.optim.SGD(parameters, lr=0.1), torch.optim.AdamW(parameters)]
+    assert [shortcuts.steps_after_backward(optimizer) for optimizer in known] == [True, True]
+    others = [torch.optim.LBFGS(parameters), hooked, other]
+    assert [shortcuts.steps_after_backward(optimizer) for optimizer in others] == [False, False, False]
+
+
+@pytest.mark.parametrize(("model", "short"), [(Plain, True), (Streams, False), (TwoLoaders, False)])
+def test_only_one_loader_of_known_length_is_read_past_lightnings_layers(
+    model: type[Plain], short: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[bool] = []
+    look = shortcuts.only_cycle
+    monkeypatch.setattr(shortcuts, "only_cycle", lambda fetcher: (found.append(bool(look(fetcher))), look(fetcher))[1])
+    trained(model(), True, False, {})
+    assert found == [short] * 3

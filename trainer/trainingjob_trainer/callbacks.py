@@ -29,7 +29,7 @@ class EpochLine(Checkpoint):
     ) -> None:
         if self._since is None:  # after a validation within the epoch, or a resume in its middle
             self._since = time.monotonic()
-        self._samples += samples_in(batch) * trainer.world_size
+        self._samples += samples_in(batch)
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
@@ -39,7 +39,7 @@ class EpochLine(Checkpoint):
         # Read on every rank: for metrics logged with sync_dist this is a collective.
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero:
-            speed = self._samples / self._seconds if self._seconds else None
+            speed = self._samples * trainer.world_size / self._seconds if self._seconds else None
             log.say(epoch_line(trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, metrics, speed))
 
     def _pause(self) -> None:

@@ -11,13 +11,12 @@ from collections import OrderedDict
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
-from pytorch_lightning.core.optimizer import LightningOptimizer
 from pytorch_lightning.loops.fetchers import _DataFetcher, _profile_nothing
 from pytorch_lightning.loops.optimization.automatic import ClosureResult
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
 from torch import Tensor
 
+from trainingjob_trainer import shortcuts
 from trainingjob_trainer.listeners import batch_transfer, clips_gradients, hook, may_be_lean
 from trainingjob_trainer.logged import KnownResults
 
@@ -41,46 +40,51 @@ class LeanEpochLoop(_TrainingEpochLoop):
         self._step = None
         if may_be_lean(self.trainer, data_fetcher):
             data_fetcher._start_profiler = data_fetcher._stop_profiler = _profile_nothing
-            self._step = LeanStep(self)
+            self._step = LeanStep(self, data_fetcher)
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
-        """One training step. The first after a restart is Lightning's: it settles the counters."""
+        """Training steps until something else may be due: validation, the epoch's end, a stop.
+
+        The first step after a restart is Lightning's: it settles the counters.
+        """
         if self._step is None or self.restarting:
             super().advance(data_fetcher)
-        else:
-            self._step.advance(data_fetcher)
-
-    def on_advance_end(self, data_fetcher: _DataFetcher) -> None:
-        """Validation and the like, where it can be due."""
-        if self._step is None or self._step.ending:
-            super().on_advance_end(data_fetcher)
-        else:
+            return
+        while not self._step.advance():
             self._batches_that_stepped += 1
 
 
 class LeanStep:
-    """The steps of one epoch; who listens is asked once per epoch."""
+    """The steps of one epoch; who listens, and which way is short, is asked once per epoch."""
 
-    def __init__(self, loop: LeanEpochLoop) -> None:
+    def __init__(self, loop: LeanEpochLoop, fetcher: _DataFetcher) -> None:
         trainer = loop.trainer
         self.loop = loop
         self.trainer = trainer
         self.module = trainer.lightning_module
+        self.fetcher = fetcher
+        self.next_batch = shortcuts.batches(fetcher)
         self.on_start, self.on_end = hook(trainer, "on_train_batch_start"), hook(trainer, "on_train_batch_end")
         self.on_zero_grad = hook(trainer, "on_before_zero_grad")
         self.prepares_step = bool(hook(trainer, "on_before_optimizer_step")) or clips_gradients(trainer)
         self.transfer = batch_transfer(trainer)
+        self.training_step = shortcuts.training_step(trainer)
         self.with_index = "batch_idx" in loop._build_kwargs(OrderedDict(), None, 0)
+        self.optimizer = trainer.strategy._lightning_optimizers[0]
+        self.steps_after_backward = shortcuts.steps_after_backward(self.optimizer.optimizer)
         self.waiting_scheduler = any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs)
-        self.ending = True
 
-    def advance(self, fetcher: _DataFetcher) -> None:
-        """Fetch a batch, train on it, tell those who listen. Raises StopIteration at the end of the epoch."""
+    def advance(self) -> bool:
+        """Fetch a batch, train on it, tell those who listen; whether something else may be due then.
+
+        Raises StopIteration at the end of the epoch.
+        """
         trainer, progress = self.trainer, self.loop.batch_progress
-        batch, _, _ = next(fetcher)
+        batch = self.next_batch()
         index = progress.current.ready
-        progress.is_last_batch = fetcher.done
-        batch = self._on_device(batch)
+        progress.is_last_batch = self.fetcher.done
+        for function in self.transfer:
+            batch = function(batch)
         progress.increment_ready()
         self._begin(batch)
         if self.on_start and self.on_start.call(trainer, batch, index) == -1:
@@ -92,12 +96,7 @@ class LeanStep:
         self._process()
         if self.on_end:
             self.on_end.call(trainer, output, batch, index)
-        self._finish()
-
-    def _on_device(self, batch: Any) -> Any:
-        for function in self.transfer:
-            batch = function(batch)
-        return batch
+        return self._finish()
 
     def _begin(self, batch: Any) -> None:
         """What self.log needs to know of the batch."""
@@ -107,35 +106,42 @@ class LeanStep:
 
     def _optimize(self, batch: Any, index: int) -> dict[str, Any]:
         """Forward, backward and the optimizer's step; returns what on_train_batch_end is told."""
-        trainer, steps = self.trainer, self.loop.automatic_optimization.optim_progress.optimizer.step
-        optimizer = trainer.strategy._lightning_optimizers[0]
+        steps, optimizer = self.loop.automatic_optimization.optim_progress.optimizer.step, self.optimizer
         output: dict[str, Any] = {}
 
         def closure() -> Tensor | None:
             nonlocal output
-            with torch.enable_grad():
-                loss, extra = self._forward(batch, index)
-                self._zero_grad(optimizer)
-                if loss is not None:
-                    loss.backward()  # type: ignore[no-untyped-call]
-                    output = {"loss": loss.detach(), **extra}
-            if self.prepares_step:
-                trainer.precision_plugin._after_closure(self.module, optimizer.optimizer)
+            output = self._backward(batch, index)
             return output.get("loss")
 
         steps.increment_ready()
         optimizer._on_before_step()
-        optimizer.optimizer.step(closure=closure)
+        if self.steps_after_backward:
+            shortcuts.with_gradients(closure)
+            optimizer.optimizer.step()
+        else:
+            optimizer.optimizer.step(closure=lambda: shortcuts.with_gradients(closure))
         optimizer._on_after_step()
         steps.increment_completed()
         return output
 
+    def _backward(self, batch: Any, index: int) -> dict[str, Any]:
+        """New gradients, ready for the optimizer; returns the loss and what else the model returned."""
+        output: dict[str, Any] = {}
+        loss, extra = self._forward(batch, index)
+        self._zero_grad()
+        if loss is not None:
+            loss.backward()  # type: ignore[no-untyped-call]
+            output = {"loss": loss.detach(), **extra}
+        if self.prepares_step:
+            self.trainer.precision_plugin._after_closure(self.module, self.optimizer.optimizer)
+        return output
+
     def _forward(self, batch: Any, index: int) -> tuple[Tensor | None, dict[str, Any]]:
         """The loss with its graph, and what else the model returned."""
-        strategy = self.trainer.strategy
         attributes = vars(self.module)  # torch's own way to set one costs 4 us
         attributes["_current_fx_name"] = "training_step"
-        returned = strategy.training_step(batch, index) if self.with_index else strategy.training_step(batch)
+        returned = self.training_step(batch, index) if self.with_index else self.training_step(batch)
         attributes["_current_fx_name"] = None
         if isinstance(returned, Tensor):
             return returned, {}
@@ -144,13 +150,13 @@ class LeanStep:
         result = ClosureResult.from_training_step_output(returned)
         return result.closure_loss, result.extra
 
-    def _zero_grad(self, optimizer: LightningOptimizer) -> None:
+    def _zero_grad(self) -> None:
         progress = self.loop.automatic_optimization.optim_progress.optimizer.zero_grad
         progress.increment_ready()
         if self.on_zero_grad:
-            self.on_zero_grad.call(self.trainer, optimizer)
+            self.on_zero_grad.call(self.trainer, self.optimizer)
         progress.increment_started()
-        optimizer.optimizer.zero_grad()
+        self.optimizer.optimizer.zero_grad()
         progress.increment_completed()
 
     def _process(self) -> None:
@@ -162,23 +168,26 @@ class LeanStep:
             if loop._num_ready_batches_reached():
                 loop._update_learning_rates("epoch", update_plateau_schedulers=False)
 
-    def _finish(self) -> None:
+    def _finish(self) -> bool:
         """Metrics for callbacks and loggers. Between two steps that log, they are computed when they are asked for."""
         loop, trainer, results = self.loop, self.trainer, self.loop._results
         every = trainer.log_every_n_steps
         logs = bool(every) and (loop._batches_that_stepped + 1) % every == 0
-        self.ending = self.waiting_scheduler or self._may_end()
-        if results and (logs or self.ending):
+        ending = self.waiting_scheduler or self._may_end()
+        if results and (logs or ending):
             trainer._logger_connector.on_batch_end()
         results.batch, results.batch_size = None, None
         loop.batch_progress.increment_completed()
-        if logs or self.ending:
+        if logs or ending:
             trainer._logger_connector.update_train_step_metrics()
+        return ending
 
     def _may_end(self) -> bool:
         """Whether validation, a stop or the epoch's end may be due after this step."""
-        trainer, progress = self.trainer, self.loop.batch_progress
-        if trainer.should_stop or trainer.received_sigterm or self.loop._num_ready_batches_reached():
+        loop, trainer, progress = self.loop, self.trainer, self.loop.batch_progress
+        if trainer.should_stop or trainer.received_sigterm or loop._num_ready_batches_reached():
+            return True
+        if 0 <= loop.max_steps <= loop.global_step:
             return True
         every = trainer.val_check_batch
         return every is None or progress.current.ready % every == 0 or progress.total.ready % every == 0

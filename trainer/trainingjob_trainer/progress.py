@@ -32,6 +32,8 @@ def held_out(metrics: Mapping[str, float]) -> dict[str, float]:
 
 def samples_in(batch: Any) -> int:
     """Number of samples in a batch: the first dimension of the first tensor in it, 0 if it holds none."""
+    if type(batch) in (tuple, list) and batch and type(batch[0]) is Tensor:
+        batch = batch[0]  # the common case, asked at every step
     if isinstance(batch, Tensor):
         return int(batch.shape[0]) if batch.ndim else 1
     parts: Iterable[Any] = ()
