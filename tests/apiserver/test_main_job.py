@@ -51,7 +51,10 @@ def _children(arena: Arena, ns: str) -> list[str]:
 
 
 def test_explain_teaches_the_launchers(arena: Arena, ns: str) -> None:
-    text = arena.kubectl("explain", "tj.spec.run")
+    # A real API server publishes a new kind's short name and fields a moment after it has accepted the kind.
+    asked = ("explain", "tj.spec.run")
+    eventually("its fields are published", lambda: arena.cluster.try_kubectl(*asked).returncode == 0)
+    text = arena.kubectl(*asked)
 
     for launcher in ("trainer", "python", "fabric", "torchrun", "command"):
         assert re.search(rf"^\s+{launcher}\t", text, re.MULTILINE), text
