@@ -33,8 +33,9 @@ def only_cycle(fetcher: _DataFetcher) -> _MaxSizeCycle | None:
     if type(fetcher) is not _PrefetchDataFetcher or fetcher.length is None or type(loader) is not CombinedLoader:
         return None
     cycle = loader._iterator
-    one = type(cycle) is _MaxSizeCycle and len(cycle.iterators) == 1 and loader._spec.is_leaf()
-    return cycle if one else None
+    if not isinstance(cycle, _MaxSizeCycle) or len(cycle.iterators) != 1 or not loader._spec.is_leaf():
+        return None
+    return cycle
 
 
 def _batches_of_one(fetcher: _DataFetcher, cycle: _MaxSizeCycle) -> Batches:
