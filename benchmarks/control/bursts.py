@@ -1,9 +1,11 @@
 """How fast pods are created and run: one job again and again, and many at once, each beside the floor.
 
-The floor is a plain client that posts the Services, NetworkPolicies and pods of the same jobs, 32 requests in flight,
-while no operator runs. The jobs were stored before and belong to another manager. Floor and operator take turns.
+The floor is a plain client that posts the same objects: TrainingJobs, which belong to another manager, and for each
+that is stored its Service, NetworkPolicy and pods, 32 requests in flight, while no operator works. Floor and operator
+take turns.
 """
 
+import asyncio
 import time
 from dataclasses import dataclass
 
@@ -26,13 +28,15 @@ class Turn:
 
 
 async def floor_turn(on: World, shape: Shape) -> Turn:
-    """A plain client makes the pods of some jobs."""
+    """A plain client makes jobs and their pods."""
     namespace = await on.namespace()
-    jobs = ((TRAININGJOBS, job(f"j{n}", shape.nodes, manager=OTHER)) for n in range(shape.jobs))
-    stored = await on.post(namespace, jobs)
-    bodies = [body for one in stored for body in objects_of(one)]
+
+    async def make(name: str) -> None:
+        (stored,) = await on.post(namespace, [(TRAININGJOBS, job(name, shape.nodes, manager=OTHER))])
+        await on.post(namespace, objects_of(stored))
+
     began = time.monotonic()
-    await on.post(namespace, bodies)
+    await asyncio.gather(*(make(f"j{n}") for n in range(shape.jobs)))
     return await _finish(on, namespace, shape, began)
 
 

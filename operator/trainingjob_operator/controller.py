@@ -4,23 +4,27 @@ A pass is level-triggered: it does not know what woke it, and doing it once more
 here and become a later pass.
 """
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
 
-from trainingjob_operator.api import names
-from trainingjob_operator.api.resources import NODES, PODS, TRAININGJOBS
+from trainingjob_operator.api.resources import NODES
 from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.cluster.api import Api, ApiError
 from trainingjob_operator.cluster.apply import Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
 from trainingjob_operator.cluster.errors import is_gone
+from trainingjob_operator.cluster.events import Herald
 from trainingjob_operator.cluster.fence import DeposedError
+from trainingjob_operator.cluster.fresh import FreshPods
 from trainingjob_operator.cluster.gate import FLOW
+from trainingjob_operator.cluster.news import News
 from trainingjob_operator.cluster.nodes import NodeCache
 from trainingjob_operator.cluster.readings import ReadingCache
 from trainingjob_operator.cluster.workqueue import WorkQueue
@@ -59,7 +63,10 @@ class Controller:
         self.nodes = NodeCache(self._wake_jobs_on, clock)
         self.readings = ReadingCache(self.queue.add)
         self._api = api
+        self._fresh = FreshPods(api)
         self._applier = Applier(api, self.jobs, self.pods)
+        self._news = News()
+        self._herald = Herald(api, self._news)
         self._cluster_domain = cluster_domain
         self._operator_namespace = operator_namespace
         self._clock = clock
@@ -70,14 +77,20 @@ class Controller:
         self.decided: Callable[[Job, TrainingJobStatus], None] = _ignore
 
     def look_at_all(self) -> None:
-        """Look at every job: this process was not in charge for a while, or never before."""
+        """Look at every job: this process was not in charge for a while, or never before.
+
+        What other processes wrote meanwhile may not have been shown yet: each job is in doubt.
+        """
         for key in self.jobs:
             self._doubts.add(key)
             self.queue.add(key)
 
-    async def work(self) -> None:
-        """One worker, until cancelled."""
-        await self.queue.work(self.reconcile)
+    async def work(self, workers: int) -> None:
+        """So many jobs looked at at once, until cancelled or the queue is drained."""
+        try:
+            await asyncio.gather(*(self.queue.work(self.reconcile) for _ in range(workers)))
+        finally:
+            self._herald.silence()
 
     async def reconcile(self, key: Key) -> None:
         """One pass, whatever happens in it; what fails is tried again with a growing delay."""
@@ -102,15 +115,14 @@ class Controller:
             result = "done"
             self._refused_or_done(key, again)
         finally:
-            self._doubt(key, is_done=result == "done")
+            self._news.leave(key)
+            if result != "done":
+                self._doubt(key)
             self.passed(result, time.monotonic() - started)
 
-    def _doubt(self, key: Key, *, is_done: bool) -> None:
-        """A write whose answer was lost may have been carried out: the next pass asks before it believes the caches."""
-        if is_done:
-            self._doubts.discard(key)
-        else:
-            self._doubts.add(key)
+    def _doubt(self, key: Key) -> None:
+        """A write whose answer was lost may have been carried out: the next write is preceded by a question."""
+        self._doubts.add(key)
 
     def _refused_or_done(self, key: Key, again: float | None) -> None:
         if key in self._refusals:
@@ -123,12 +135,16 @@ class Controller:
     async def _pass(self, key: Key) -> float | None:
         job = self.jobs.get(key)
         if job is None:
-            self._refusals.pop(key, None)
-            self._reported.pop(key, None)
-            self.readings.drop(key)
+            self._forget(key)
             return None
         observed, decision = await self._decide(key, job)
-        refused = await self._applier.apply(observed.job, decision, observed.now)
+        if decision.only_tells and not self._news.enter(key, partial(self.queue.add, key)):
+            # Looked at again when there is room: then what is told is how it goes then. Meanwhile nothing is held up.
+            return decision.requeue_after
+        refused = await self._applier.apply(observed.job, decision)
+        self._herald.tell(observed.job, decision.events, observed.now)
+        if observed.quorum:
+            self._doubts.discard(key)
         if decision.status is not None:
             self.decided(observed.job, decision.status)
         self._remember(key, decision, refused, observed.now)
@@ -138,18 +154,37 @@ class Controller:
         for key in self.pods.keys_on(node):
             self.queue.add(key)
 
+    def _forget(self, key: Key) -> None:
+        self._doubts.discard(key)
+        self._refusals.pop(key, None)
+        self._reported.pop(key, None)
+        self.readings.drop(key)
+
     async def _decide(self, key: Key, job: Job) -> tuple[Observed, Plan]:
-        doubted = key in self._doubts
-        if doubted:
-            await self._read(key, job)
-        observed = self._observe(key, job, quorum=doubted)
+        """From the caches, where that is enough: a job in doubt that needs no write costs no question either."""
+        observed = self._observe(key, job, quorum=False)
         decision = plan(observed)
-        if not decision.needs_quorum:
-            return observed, decision
-        await self._read(key, job)
+        if decision.needs_quorum or (decision.writes and key in self._doubts):
+            return await self._asked(key)
+        return observed, decision
+
+    async def _asked(self, key: Key) -> tuple[Observed, Plan]:
+        """From a quorum read: first the job's pods, then the job, which is the newest if this does not raise.
+
+        In this order, because a pod that is seen was allowed by a status that the later look at the job must show. A
+        write of the status is such a look itself: it succeeds only if the job has not changed.
+        """
+        await self._read_nodes(key)
+        listed = await self._fresh.of(key)
+        self.pods.replace_job(key, listed.items, listed.resource_version)
+        job = self.jobs.get(key)
+        if job is None:
+            raise StaleViewError
         observed = self._observe(key, job, quorum=True)
         decision = plan(observed)
         assert not decision.needs_quorum, "a plan from a quorum read is final"
+        if decision.writes and decision.status is None:
+            await self._applier.confirm(job)
         return observed, decision
 
     def _observe(self, key: Key, job: Job, *, quorum: bool) -> Observed:
@@ -166,25 +201,6 @@ class Controller:
             reported_at=self._reported.get(key),
             reading=self.readings.get(key),
         )
-
-    async def _read(self, key: Key, job: Job) -> None:
-        """Make the pod cache of one job as good as the API server; if the job itself has changed, the pass ends.
-
-        The pods are read first: a pod that is seen was allowed by a status that the later read of the job must show.
-        """
-        await self._read_nodes(key)
-        listed = await self._api.list(PODS, key.namespace, labels=names.job_selector(key.name))
-        self.pods.replace_job(key, listed.items, listed.resource_version)
-        try:
-            fresh = await self._api.get(TRAININGJOBS, key.namespace, key.name)
-        except ApiError as error:
-            if not is_gone(error):
-                raise
-            self.jobs.remove(key, job.uid)
-            raise StaleViewError from error
-        if fresh["metadata"]["resourceVersion"] != job.resource_version:
-            self.jobs.put(fresh)
-            raise StaleViewError
 
     async def _read_nodes(self, key: Key) -> None:
         """Ask for the job's nodes that seem not to be well: a lagging watch must not cost a gang."""

@@ -94,7 +94,7 @@ class Work:
         for reflector in self._pods:
             await reflector.synced.wait()
         self.controller.look_at_all()
-        await _together(self._reader.run(), *(self.controller.work() for _ in range(self._workers)))
+        await _together(self._reader.run(), self.controller.work(self._workers))
 
     async def end(self) -> None:
         """Send no more writes; wait for those that are under way."""

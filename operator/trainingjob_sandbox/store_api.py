@@ -21,7 +21,7 @@ async def let_others_run() -> None:
 
 
 class StoreApi:
-    """``Api`` of ``cluster.api`` over a store.
+    """``FullApi`` of ``cluster.api`` over a store.
 
     ``collects`` says whether garbage is collected after each write, or by whoever owns the store. ``pause`` is awaited
     before each request; a simulation puts its delays there. Watches never time out; they end when they expire.
@@ -44,6 +44,11 @@ class StoreApi:
         await self._pause()
         page = self.store.list(resource, namespace, labels=labels, fields=fields)
         return ObjectList([record.copy() for record in page.records], str(page.version))
+
+    async def pages(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = ""
+    ) -> AsyncGenerator[ObjectList, None]:
+        yield await self.list(resource, namespace, labels=labels)
 
     async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
         await self._pause()

@@ -1,21 +1,18 @@
 """The only writer: status first, then what it demands, each write safe to repeat."""
 
 import asyncio
-import logging
 from dataclasses import replace
 from typing import Any
 
-import aiohttp
 import pytest
 
-from support.builders import NOON, raw_job
+from support.builders import raw_job
 from support.flaky_api import FlakyApi
-from trainingjob_operator.api.resources import CONFIGMAPS, EVENTS, PODS, SERVICES, TRAININGJOBS
+from trainingjob_operator.api.resources import CONFIGMAPS, PODS, SERVICES, TRAININGJOBS
 from trainingjob_operator.api.status import State, TrainingJobStatus
 from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_operator.cluster.apply import IN_FLIGHT, Applier, StaleViewError
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
-from trainingjob_operator.core.announce import Announcement
 from trainingjob_operator.core.children import children
 from trainingjob_operator.core.condemned import Deletion
 from trainingjob_operator.core.observed import Blocked, Job, Pod, pod_from
@@ -58,7 +55,7 @@ class Cluster:
         return pod_from(raw)
 
     async def apply(self, **steps: Any) -> Blocked | None:
-        return await self.applier.apply(self.job, Plan(**steps), NOON)
+        return await self.applier.apply(self.job, Plan(**steps))
 
     def stored(self, name: str = "digits-1-0") -> Object:
         return self.api.store.get(PODS, "ml", name).object
@@ -72,11 +69,10 @@ def cluster() -> Cluster:
     return Cluster()
 
 
-async def test_the_status_is_written_first_then_children_then_pods_then_events(cluster: Cluster) -> None:
+async def test_the_status_is_written_first_then_children_then_pods(cluster: Cluster) -> None:
     made = tuple(Create(*child) for child in children(cluster.job))
-    said = (Announcement("Normal", "AttemptStarted", "Attempt 1 starts"),)
 
-    refused = await cluster.apply(status=STARTED, children=made, pods=(cluster.pod(0), cluster.pod(1)), events=said)
+    refused = await cluster.apply(status=STARTED, children=made, pods=(cluster.pod(0), cluster.pod(1)))
 
     assert refused is None
     assert cluster.api.calls == [
@@ -85,7 +81,6 @@ async def test_the_status_is_written_first_then_children_then_pods_then_events(c
         "create NetworkPolicy digits",
         "create Pod digits-1-0",
         "create Pod digits-1-1",
-        "create Event",
     ]
 
 
@@ -100,16 +95,42 @@ async def test_a_status_for_an_old_version_of_the_job_ends_the_pass_before_anyth
     old = replace(cluster.job, resource_version="1")
 
     with pytest.raises(StaleViewError):
-        await cluster.applier.apply(old, Plan(status=STARTED, pods=(cluster.pod(0),)), NOON)
+        await cluster.applier.apply(old, Plan(status=STARTED, pods=(cluster.pod(0),)))
 
     assert cluster.names() == set()
+
+
+async def test_the_version_that_an_old_one_conflicted_with_is_known_at_once(cluster: Cluster) -> None:
+    old = cluster.job
+    await cluster.api.patch(TRAININGJOBS, "ml", "digits", {"metadata": {"labels": {"team": "vision"}}})
+
+    with pytest.raises(StaleViewError):
+        await cluster.applier.apply(old, Plan(status=STARTED))
+
+    assert cluster.job.resource_version != old.resource_version
+    assert await cluster.applier.apply(cluster.job, Plan(status=STARTED)) is None
+
+
+async def test_only_the_newest_version_of_a_job_is_confirmed(cluster: Cluster) -> None:
+    old = cluster.job
+    await cluster.applier.confirm(old)
+    await cluster.api.patch(TRAININGJOBS, "ml", "digits", {"metadata": {"labels": {"team": "vision"}}})
+
+    with pytest.raises(StaleViewError):
+        await cluster.applier.confirm(old)
+
+    await cluster.applier.confirm(cluster.job)
+    cluster.api.store.delete(TRAININGJOBS, "ml", "digits")
+    with pytest.raises(StaleViewError):
+        await cluster.applier.confirm(cluster.job)
+    assert cluster.jobs.get(KEY) is None
 
 
 async def test_a_namesake_is_not_given_the_status_of_an_earlier_life(cluster: Cluster) -> None:
     earlier = replace(cluster.job, uid="another life")
 
     with pytest.raises((StaleViewError, ApiError)):
-        await cluster.applier.apply(earlier, Plan(status=STARTED), NOON)
+        await cluster.applier.apply(earlier, Plan(status=STARTED))
 
     assert "attempt" not in (cluster.api.store.get(TRAININGJOBS, "ml", "digits").object.get("status") or {})
 
@@ -253,31 +274,6 @@ async def test_a_deletion_that_only_answers_with_a_status_changes_no_cache(clust
     await terse.apply(deletions=(Deletion(pod, 5),))
 
     assert [known.deleting for known in terse.pods.of(KEY)] == [False]
-
-
-@pytest.mark.parametrize(
-    "error",
-    [
-        ApiError(403, "Forbidden", "no events"),
-        aiohttp.ClientConnectionError("reset"),
-        TimeoutError(),
-        OSError("no route"),
-    ],
-)
-async def test_an_event_that_cannot_be_published_is_logged_and_forgotten(
-    cluster: Cluster, caplog: pytest.LogCaptureFixture, error: Exception
-) -> None:
-    cluster.api.fail("create", error)
-    said = (Announcement("Warning", "Failed", "x"), Announcement("Normal", "Completed", "y"))
-
-    with caplog.at_level(logging.WARNING):
-        assert await cluster.apply(events=said) is None
-
-    assert "event Failed of ml/digits" in caplog.text
-    (event,) = cluster.api.store.list(EVENTS, "ml").records
-    assert (event.object["reason"], event.object["message"], event.object["type"]) == ("Completed", "y", "Normal")
-    assert event.object["involvedObject"]["uid"] == cluster.job.uid
-    assert event.object["firstTimestamp"] == "2026-01-01T12:00:00Z"
 
 
 async def test_only_so_many_requests_are_under_way_at_once() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from support.builders import UID, raw_job, raw_pod
+from support.reflected import reflect
 from trainingjob_operator.cluster.cache import Graves, JobCache, Key, PodCache, job_of
 
 KEY = Key("ml", "digits")
@@ -121,6 +122,26 @@ def test_a_pod_that_took_the_name_of_another_takes_its_place(pods: PodCache) -> 
     assert [pod.uid for pod in pods.of(KEY)] == ["new"]
 
 
+def test_a_late_word_of_a_pod_does_not_displace_the_one_that_took_its_name(pods: PodCache) -> None:
+    pods.put(pod_version(5, uid="old"))
+    pods.put(pod_version(8, uid="new"))
+
+    pods.put(pod_version(6, uid="old"))
+    pods.put(pod_version(7, uid="between"))
+
+    assert [pod.uid for pod in pods.of(KEY)] == ["new"]
+
+
+def test_a_pod_whose_name_was_taken_is_dead_even_if_its_successor_has_gone_too(pods: PodCache) -> None:
+    pods.put(pod_version(5, uid="old"))
+    reflect(pods, [pod_version(8, uid="new")], "9")
+    pods.remove(pod_version(10, uid="new"))
+
+    pods.put(pod_version(6, uid="old"))
+
+    assert pods.of(KEY) == ()
+
+
 def test_the_last_pod_to_go_leaves_nothing_behind(pods: PodCache, woken: list[Key]) -> None:
     pods.put(pod_version(1))
     pods.put(pod_version(1, rank=1))
@@ -135,7 +156,7 @@ def test_a_whole_list_removes_what_it_does_not_hold(pods: PodCache) -> None:
     pods.put(pod_version(1))
     pods.put(pod_version(1, rank=1))
 
-    pods.replace([pod_version(2, rank=1), pod_version(2, rank=2)], "2")
+    reflect(pods, [pod_version(2, rank=1), pod_version(2, rank=2)], "2")
 
     assert sorted(pod.rank for pod in pods.of(KEY)) == [1, 2]
     pods.put(pod_version(1))
@@ -145,7 +166,7 @@ def test_a_whole_list_removes_what_it_does_not_hold(pods: PodCache) -> None:
 def test_a_pod_made_while_the_list_was_on_its_way_stays(pods: PodCache) -> None:
     pods.put(pod_version(3))
 
-    pods.replace([], "2")
+    reflect(pods, [], "2")
 
     assert len(pods) == 1
 

@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from support.builders import NOON
+from support.reflected import reflect
 from trainingjob_operator.cluster.nodes import NodeCache
 from trainingjob_operator.core.observed import NodeTrouble
 
@@ -22,14 +23,14 @@ class Seen:
 def node(name: str, ready: str = "True") -> dict[str, Any]:
     condition = {"type": "Ready", "status": ready, "lastTransitionTime": LOST}
     return {
-        "metadata": {"name": name, "creationTimestamp": "2026-01-01T10:00:00Z"},
+        "metadata": {"name": name, "uid": f"uid of {name}", "creationTimestamp": "2026-01-01T10:00:00Z"},
         "status": {"conditions": [condition]},
     }
 
 
 def test_a_node_that_stops_answering_and_comes_back_wakes_twice() -> None:
     seen = Seen()
-    seen.cache.replace([node("a")], "1")
+    reflect(seen.cache, [node("a")], "1")
 
     seen.cache.put(node("a", "Unknown"))
     trouble = seen.cache.troubles(["a"])["a"]
@@ -48,17 +49,17 @@ def test_who_asked_before_the_first_list_is_told_of_nodes_that_were_lost_all_alo
     seen = Seen()
     seen.cache.troubles(["gone", "silent", "well"])
 
-    seen.cache.replace([node("silent", "Unknown"), node("well"), node("nobody asked", "Unknown")], "1")
-    seen.cache.replace([node("silent", "Unknown"), node("well"), node("nobody asked", "Unknown")], "2")
+    reflect(seen.cache, [node("silent", "Unknown"), node("well"), node("nobody asked", "Unknown")], "1")
+    reflect(seen.cache, [node("silent", "Unknown"), node("well"), node("nobody asked", "Unknown")], "2")
 
     assert seen.woken == ["gone", "silent"]
 
 
 def test_a_node_that_is_gone_is_missed_from_when_that_was_seen() -> None:
     seen = Seen()
-    seen.cache.replace([node("a"), node("b")], "1")
+    reflect(seen.cache, [node("a"), node("b")], "1")
     seen.cache.remove(node("a"))
-    seen.cache.replace([], "2")
+    reflect(seen.cache, [], "2")
     seen.now += timedelta(hours=1)
 
     assert seen.cache.troubles(["a", "b"]) == dict.fromkeys(["a", "b"], NodeTrouble(NOON, gone=True))
@@ -67,6 +68,6 @@ def test_a_node_that_is_gone_is_missed_from_when_that_was_seen() -> None:
 
 def test_a_node_that_never_reported_is_not_ready_since_it_was_made() -> None:
     seen = Seen()
-    seen.cache.replace([{"metadata": node("a")["metadata"]}], "1")
+    reflect(seen.cache, [{"metadata": node("a")["metadata"]}], "1")
 
     assert seen.cache.troubles(["a"])["a"].since.isoformat() == "2026-01-01T10:00:00+00:00"

@@ -1,7 +1,7 @@
 """A reflector keeps a cache equal to the API server, whatever happens to its streams."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ import pytest
 from support.flaky_api import EXPIRED, EndOfStream, FlakyApi
 from support.virtual_time import run_virtually
 from trainingjob_operator.api.resources import CONFIGMAPS
-from trainingjob_operator.cluster.api import ApiError, WatchEvent
+from trainingjob_operator.cluster.api import ApiError, ObjectList, WatchEvent
 from trainingjob_operator.cluster.reflector import LONGEST_RETRY, Reflector
 
 SERVER_DOWN = aiohttp.ClientConnectionError("connection refused")
@@ -22,19 +22,21 @@ class Mirror:
 
     def __init__(self) -> None:
         self.names: set[str] = set()
+        self.uids: dict[str, str] = {}
         self.lists = 0
         self.events: list[str] = []
 
     def put(self, raw: dict[str, Any]) -> None:
         self.names.add(raw["metadata"]["name"])
+        self.uids[raw["metadata"]["name"]] = raw["metadata"]["uid"]
         self.events.append(f"put {raw['metadata']['name']}")
 
     def remove(self, raw: dict[str, Any]) -> None:
         self.names.discard(raw["metadata"]["name"])
         self.events.append(f"remove {raw['metadata']['name']}")
 
-    def replace(self, items: Iterable[dict[str, Any]], _version: str) -> None:
-        self.names = {raw["metadata"]["name"] for raw in items}
+    def retain(self, uids: Collection[str], _version: str) -> None:
+        self.names = {name for name, uid in self.uids.items() if uid in uids}
         self.lists += 1
 
 
@@ -96,7 +98,8 @@ def test_what_is_there_is_listed_and_what_comes_is_followed() -> None:
     scene = play(story)
 
     assert (scene.mirror.names, scene.mirror.lists, scene.pauses) == ({"one", "two"}, 1, [])
-    assert scene.mirror.events == ["put two", "remove gone"]
+    assert sorted(scene.mirror.events[:2]) == ["put gone", "put one"]
+    assert scene.mirror.events[2:] == ["put two", "remove gone"]
 
 
 def test_an_expired_version_leads_to_a_new_list_that_also_removes_what_vanished() -> None:
@@ -125,6 +128,32 @@ def test_what_vanished_while_the_history_was_lost_is_removed_by_the_list() -> No
     scene = play(story)
 
     assert (scene.mirror.names, scene.mirror.lists) == ({"one", "two"}, 2)
+
+
+def test_a_list_of_many_pages_is_put_page_by_page_and_only_then_is_anything_removed() -> None:
+    class Paged(FlakyApi):
+        async def pages(self, *what: Any, **options: Any) -> AsyncGenerator[ObjectList, None]:
+            whole = await self.list(*what, **options)
+            for number, item in enumerate(whole.items):
+                yield ObjectList([item], whole.resource_version)
+                seen.append((number, sorted(scene_of[0].mirror.names)))
+
+    seen: list[tuple[int, list[str]]] = []
+    scene_of: list[Scene] = []
+
+    async def story(scene: Scene) -> None:
+        scene_of.append(scene)
+        scene.api = Paged()
+        scene.reflector = Reflector(scene.api, CONFIGMAPS, scene.mirror, namespace="ml", labels="a=b")
+        scene.mirror.names, scene.mirror.uids = {"ghost"}, {"ghost": "uid of a ghost"}
+        scene.make("a", "b")
+        async with scene.running():
+            pass
+
+    scene = play(story)
+
+    assert seen == [(0, ["a", "ghost"]), (1, ["a", "b", "ghost"])]
+    assert scene.mirror.names == {"a", "b"}
 
 
 @pytest.mark.parametrize("end", [SERVER_DOWN, TimeoutError(), OSError("reset")])

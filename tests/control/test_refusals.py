@@ -41,7 +41,7 @@ async def _passes_of_a_refused_job() -> tuple[list[str], int]:
     api.fail("create", QUOTA)
     for _ in range(3):
         await controller.reconcile(KEY)
-    worker = asyncio.create_task(controller.work())
+    worker = asyncio.create_task(controller.work(1))
     await asyncio.sleep(60)
     before = len(results)
     await asyncio.sleep(3600)

@@ -103,4 +103,4 @@ class Process:
 async def _work(controller: Controller, reflectors: list[Reflector]) -> None:
     for reflector in reflectors:
         await reflector.synced.wait()
-    await asyncio.gather(*(controller.work() for _ in range(WORKERS)))
+    await controller.work(WORKERS)

@@ -40,7 +40,7 @@ class Stream:
 
 
 class Wire:
-    """``Api`` of the operator for one process. Objects are the store's own: who changes one, changes the store's."""
+    """``FullApi`` for one operator process. Objects are the store's own: who changes one, changes the store's."""
 
     def __init__(self, process: "Process") -> None:
         self._process = process
@@ -69,6 +69,11 @@ class Wire:
             return ObjectList([record.object for record in page.records], str(page.version))
 
         return await self._ask("read", read)
+
+    async def pages(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = ""
+    ) -> AsyncGenerator[ObjectList, None]:
+        yield await self.list(resource, namespace, labels=labels)
 
     async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
         def write() -> Object:

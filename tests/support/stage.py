@@ -5,7 +5,7 @@ killed at any of its writes and started again, as often as a story wants.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -16,7 +16,6 @@ from support.builders import NOON, raw_job
 from support.served import serve_trainingjobs
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import EVENTS, PODS, TRAININGJOBS, Resource
-from trainingjob_operator.cluster.cache import Key
 from trainingjob_operator.cluster.progress_reader import Fetch, ProgressReader
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_operator.controller import Controller
@@ -210,19 +209,15 @@ class Jobs:
 
     def __init__(self, controller: Controller) -> None:
         self._jobs = controller.jobs
-        self._known: dict[Key, str] = {}
 
     def put(self, raw: Object) -> None:
-        meta = raw["metadata"]
-        self._known[Key(meta["namespace"], meta["name"])] = meta["uid"]
         take(self._jobs, "MODIFIED", raw)
 
     def remove(self, raw: Object) -> None:
         take(self._jobs, "DELETED", raw)
 
-    def replace(self, items: Iterable[Object], _version: str) -> None:
-        for raw in items:
-            self.put(raw)
+    def retain(self, uids: Collection[str], version: str) -> None:
+        """kopf does not tell what vanished while its watch was down."""
 
 
 class Stage:
@@ -255,7 +250,7 @@ class Stage:
         async def work() -> None:
             for reflector in reflectors:
                 await reflector.synced.wait()
-            await asyncio.gather(*(controller.work() for _ in range(2)))
+            await controller.work(2)
 
         self._tasks.append(asyncio.create_task(work()))
 

@@ -5,6 +5,7 @@ two parts of the code can never disagree about it.
 """
 
 import re
+from collections.abc import Collection
 
 GROUP = "trainingjob.dev"
 VERSION = "v1alpha1"
@@ -112,6 +113,13 @@ def job_labels(job: str, uid: str) -> dict[str, str]:
 def job_selector(job: str) -> str:
     """Label selector of all children of any job of this name, namesakes of an earlier life among them."""
     return f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_JOB}={job}"
+
+
+def jobs_selector(jobs: Collection[str]) -> str:
+    """Label selector of all children of any of some jobs."""
+    if len(jobs) == 1:
+        return job_selector(*jobs)
+    return f"{LABEL_MANAGED_BY}={MANAGED_BY},{LABEL_JOB} in ({','.join(sorted(jobs))})"
 
 
 def is_job_name(name: str) -> bool:

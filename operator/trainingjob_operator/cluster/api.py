@@ -43,7 +43,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ObjectList:
-    """A whole collection (all pages) and the resourceVersion at which a watch may continue."""
+    """A whole collection, or a page of it, and the resourceVersion at which a watch may continue."""
 
     items: list[Object]
     resource_version: str
@@ -58,7 +58,7 @@ class WatchEvent:
 
 
 class Api(Protocol):
-    """What the operator needs of an API server. All reads are quorum reads (no resourceVersion is sent)."""
+    """Requests to an API server. All reads are quorum reads (no resourceVersion is sent)."""
 
     async def get(self, resource: Resource, namespace: str | None, name: str) -> Object: ...
 
@@ -93,6 +93,16 @@ class Api(Protocol):
         grace_seconds: int | None = None,
     ) -> Object: ...
 
+
+class Feed(Protocol):
+    """What keeps a copy of a collection equal to the API server's: a first look, page by page, then what changes."""
+
+    def pages(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = ""
+    ) -> AsyncGenerator[ObjectList, None]:
+        """All of a collection as it was at one moment, so that not all of it is in memory at once."""
+        ...
+
     def watch(
         self,
         resource: Resource,
@@ -103,6 +113,10 @@ class Api(Protocol):
         resource_version: str,
         timeout_seconds: int = 300,
     ) -> AsyncGenerator[WatchEvent, None]: ...
+
+
+class FullApi(Api, Feed, Protocol):
+    """Requests and watches."""
 
 
 class Credentials(Protocol):

@@ -1,13 +1,13 @@
 """The only writer: carries out a plan, in the order that makes a crash at any point harmless.
 
-Status first, with the resourceVersion it was planned from; then what the committed status demands; then the events.
+Status first, with the resourceVersion it was planned from; then what the committed status demands. Events are told
+beside it (events.py).
 Rules 1, 5 and 6 of docs/protocol.md live here.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 
 from trainingjob_operator.api import names
@@ -16,7 +16,6 @@ from trainingjob_operator.api.status import TrainingJobStatus
 from trainingjob_operator.cluster.api import Api, ApiError, Object
 from trainingjob_operator.cluster.cache import JobCache, Key, PodCache
 from trainingjob_operator.cluster.errors import already_exists, is_conflict, is_gone, refusal
-from trainingjob_operator.cluster.events import publish
 from trainingjob_operator.core.condemned import Deletion
 from trainingjob_operator.core.observed import Blocked, Job
 from trainingjob_operator.core.plan import Create, Plan
@@ -39,7 +38,7 @@ class Applier:
     jobs: JobCache
     pods: PodCache
 
-    async def apply(self, job: Job, plan: Plan, now: datetime) -> Blocked | None:
+    async def apply(self, job: Job, plan: Plan) -> Blocked | None:
         """Carry out a plan; why the API server refuses a child for a reason that a retry alone does not change.
 
         Raises StaleViewError, and ApiError or a connection error where a plain retry is right.
@@ -57,7 +56,6 @@ class Applier:
                     *(partial(self._create, job, pod) for pod in plan.pods),
                 ]
             )
-        await publish(self.api, job, plan.events, now)
         return refused
 
     async def _write_status(self, job: Job, status: TrainingJobStatus) -> None:
@@ -75,12 +73,27 @@ class Applier:
         try:
             reply = await self.api.replace(TRAININGJOBS, job.namespace, job.name, body, subresource="status")
         except ApiError as error:
+            if is_conflict(error):
+                await self.confirm(job)
             if is_gone(error):
                 self.jobs.remove(Key(job.namespace, job.name), job.uid)
             if is_gone(error) or is_conflict(error):
                 raise StaleViewError from error
             raise
         self.jobs.put(reply)
+
+    async def confirm(self, job: Job) -> None:
+        """Raises StaleViewError, and lets the cache know, if this is not the job as the API server holds it."""
+        try:
+            fresh = await self.api.get(TRAININGJOBS, job.namespace, job.name)
+        except ApiError as error:
+            if not is_gone(error):
+                raise
+            self.jobs.remove(Key(job.namespace, job.name), job.uid)
+            raise StaleViewError from error
+        if fresh["metadata"]["resourceVersion"] != job.resource_version:
+            self.jobs.put(fresh)
+            raise StaleViewError
 
     async def _delete_job(self, job: Job) -> None:
         """Delete a job whose time is over: this life of it, and its children with it."""

@@ -5,7 +5,7 @@ well, which makes a pass see its own work at once. Never talks to the API server
 """
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 from trainingjob_operator.api import names
@@ -112,17 +112,19 @@ class PodCache:
         return len(self._versions)
 
     def put(self, raw: Object) -> None:
-        """Take a version of a pod, unless a newer one is known or the pod is known to be gone."""
+        """Take a version of a pod, unless a newer one of that name is known or the pod is known to be gone."""
         key, meta = job_of(raw), raw["metadata"]
         version = int(meta["resourceVersion"])
-        if key is None or meta["uid"] in self._graves or version < self._versions.get(meta["uid"], 0):
+        if key is None or meta["uid"] in self._graves:
             return
         pods = self._by_job.setdefault(key, {})
-        old, new = pods.get(meta["name"]), pod_from(raw)
-        if old and old.uid != new.uid:
-            self._versions.pop(old.uid, None)
-        pods[meta["name"]] = new
-        self._versions[meta["uid"]] = version
+        old = pods.get(meta["name"])
+        if old and version < self._versions[old.uid]:
+            return
+        if old and old.uid != meta["uid"]:
+            self._bury(old.uid)
+        new = pods[meta["name"]] = pod_from(raw)
+        self._versions[new.uid] = version
         if old != new:
             self._wake(key)
 
@@ -134,8 +136,7 @@ class PodCache:
 
     def drop(self, key: Key, name: str, uid: str) -> None:
         """The pod with this name and UID is gone."""
-        self._graves.bury(uid)
-        self._versions.pop(uid, None)
+        self._bury(uid)
         pods = self._by_job.get(key, {})
         if name in pods and pods[name].uid == uid:
             del pods[name]
@@ -143,24 +144,27 @@ class PodCache:
                 del self._by_job[key]
             self._wake(key)
 
-    def replace(self, items: Iterable[Object], version: str) -> None:
-        """A complete list of all pods at a version: what it does not hold was gone then."""
-        self._replace(list(self._by_job), items, int(version))
+    def retain(self, uids: Collection[str], version: str) -> None:
+        """These pods there were at a version, and no others."""
+        self._retain(list(self._by_job), uids, int(version))
 
     def replace_job(self, key: Key, items: Iterable[Object], version: str) -> None:
         """A complete list of one job's pods."""
-        self._replace([key], items, int(version))
-
-    def _replace(self, keys: Iterable[Key], items: Iterable[Object], version: int) -> None:
         listed = list(items)
-        uids = {raw["metadata"]["uid"] for raw in listed}
+        for raw in listed:
+            self.put(raw)
+        self._retain([key], {raw["metadata"]["uid"] for raw in listed}, int(version))
+
+    def _retain(self, keys: Iterable[Key], uids: Collection[str], version: int) -> None:
         for key in keys:
             for pod in self.of(key):
                 # A pod may have been created, and be known, while the list was on its way.
                 if pod.uid not in uids and self._versions[pod.uid] <= version:
                     self.drop(key, pod.name, pod.uid)
-        for raw in listed:
-            self.put(raw)
+
+    def _bury(self, uid: str) -> None:
+        self._graves.bury(uid)
+        self._versions.pop(uid, None)
 
 
 def job_of(raw: Object) -> Key | None:

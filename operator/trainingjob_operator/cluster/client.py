@@ -45,14 +45,23 @@ class HttpApi:
     async def list(
         self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
     ) -> ObjectList:
-        query = {"limit": str(PAGE)} | _selectors(labels, fields)
         items: list[Object] = []
+        version = ""
+        async for page in self.pages(resource, namespace, labels=labels, fields=fields):
+            items += page.items
+            version = page.resource_version
+        return ObjectList(items, version)
+
+    async def pages(
+        self, resource: Resource, namespace: str | None = None, *, labels: str = "", fields: str = ""
+    ) -> AsyncGenerator[ObjectList, None]:
+        query = {"limit": str(PAGE)} | _selectors(labels, fields)
         while True:
             page = await self._call("GET", resource.path(namespace), query=query)
-            items += page.get("items") or []
             meta = page["metadata"]
+            yield ObjectList(page.get("items") or [], meta["resourceVersion"])
             if not meta.get("continue"):
-                return ObjectList(items, meta["resourceVersion"])
+                return
             query["continue"] = meta["continue"]
 
     async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:

@@ -1,20 +1,19 @@
 """Which request goes next: jobs take turns, and together they stay within the window (window.py).
 
-Stands before the client. A job with 512 pods to make has no more turns than one with two, and events, which only tell
-what happened, leave most turns to what makes it happen. Nothing is repeated here: what the API server refuses is the
-caller's to retry.
+Stands before the client. A job with 512 pods to make has no more turns than one with two. Nothing is repeated here:
+what the API server refuses is the caller's to retry.
 """
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Hashable
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from trainingjob_operator.api.resources import EVENTS, Resource
-from trainingjob_operator.cluster.api import MERGE_PATCH, Api, ApiError, Object, ObjectList, WatchEvent
+from trainingjob_operator.api.resources import Resource
+from trainingjob_operator.cluster.api import MERGE_PATCH, Api, ApiError, Object, ObjectList
 from trainingjob_operator.cluster.errors import is_overload
 from trainingjob_operator.cluster.window import Window
 
@@ -24,33 +23,24 @@ FLOW: ContextVar[Hashable] = ContextVar("flow", default=None)
 """On whose behalf the running task makes requests: a job's key. Tasks that a pass starts inherit it."""
 
 
-EVENTS_SHARE = 5
-"""While both wait, one turn of so many is an event's."""
-
-Line = OrderedDict[Hashable, deque[asyncio.Future[None]]]
-"""Who waits, by flow; the flow in front is next."""
-
-
 class Gate:
     """Turns for requests, by the running event loop's clock."""
 
     def __init__(self, window: Window | None = None) -> None:
         self.window = window or Window()
         self.busy = 0
-        self._work: Line = OrderedDict()
-        self._news: Line = OrderedDict()
-        self._turns = 0
+        self._line: OrderedDict[Hashable, deque[asyncio.Future[None]]] = OrderedDict()  # the flow in front is next
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def waiting(self) -> int:
         """Requests that wait for their turn."""
-        return sum(len(queue) for line in (self._work, self._news) for queue in line.values())
+        return sum(map(len, self._line.values()))
 
     @asynccontextmanager
-    async def turn(self, flow: Hashable, *, is_news: bool = False) -> AsyncIterator[None]:
+    async def turn(self, flow: Hashable) -> AsyncIterator[None]:
         """A turn for one request of a flow, and what its end tells about the server."""
-        await self._enter(flow, self._news if is_news else self._work)
+        await self._enter(flow)
         sent, loop = asyncio.get_running_loop().time(), asyncio.get_running_loop()
         try:
             yield
@@ -72,46 +62,39 @@ class Gate:
         else:
             self.window = self.window.answered(self.busy)
 
-    async def _enter(self, flow: Hashable, line: Line) -> None:
+    async def _enter(self, flow: Hashable) -> None:
         ticket: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.setdefault(flow, deque()).append(ticket)
+        self._line.setdefault(flow, deque()).append(ticket)
         self._admit()
         try:
             await ticket
         except asyncio.CancelledError:
-            self._withdraw(flow, line, ticket)
+            self._withdraw(flow, ticket)
             raise
 
-    def _withdraw(self, flow: Hashable, line: Line, ticket: "asyncio.Future[None]") -> None:
+    def _withdraw(self, flow: Hashable, ticket: "asyncio.Future[None]") -> None:
         """The task that waited is gone; a turn that it was given in the same moment goes to the next."""
         if ticket.done() and not ticket.cancelled():
             self.busy -= 1
             self._admit()
-        elif ticket in (queue := line.get(flow, deque())):
+        elif ticket in (queue := self._line.get(flow, deque())):
             queue.remove(ticket)
             if not queue:
-                del line[flow]
+                del self._line[flow]
 
     def _admit(self) -> None:
         """Give turns while there is room: the flow that waits longest, one request, then the next flow."""
         loop = asyncio.get_running_loop()
-        while (line := self._next_line()) and self.window.room(self.busy, loop.time()):
-            flow, queue = line.popitem(last=False)
+        while self._line and self.window.room(self.busy, loop.time()):
+            flow, queue = self._line.popitem(last=False)
             ticket = queue.popleft()
-            self._turns += 1
             if queue:
-                line[flow] = queue
+                self._line[flow] = queue
             if not ticket.done():
                 self.busy += 1
                 ticket.set_result(None)
-        if self._next_line() and self.window.hold_until > loop.time() and self._timer is None:
+        if self._line and self.window.hold_until > loop.time() and self._timer is None:
             self._timer = loop.call_at(self.window.hold_until, self._resume)
-
-    def _next_line(self) -> Line:
-        """Work before news, but for its share; empty if nobody waits."""
-        if self._news and (not self._work or self._turns % EVENTS_SHARE == 0):
-            return self._news
-        return self._work
 
     def _resume(self) -> None:
         self._timer = None
@@ -120,7 +103,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class GatedApi:
-    """An API whose requests take turns; watches pass freely."""
+    """An API whose requests take turns."""
 
     api: Api
     gate: Gate
@@ -134,7 +117,7 @@ class GatedApi:
         return await self._in_turn(lambda: self.api.list(resource, namespace, labels=labels, fields=fields))
 
     async def create(self, resource: Resource, namespace: str | None, body: Object) -> Object:
-        return await self._in_turn(lambda: self.api.create(resource, namespace, body), is_news=resource is EVENTS)
+        return await self._in_turn(lambda: self.api.create(resource, namespace, body))
 
     async def replace(
         self, resource: Resource, namespace: str | None, name: str, body: Object, *, subresource: str = ""
@@ -168,25 +151,6 @@ class GatedApi:
             lambda: self.api.delete(resource, namespace, name, uid=uid, grace_seconds=grace_seconds)
         )
 
-    def watch(
-        self,
-        resource: Resource,
-        namespace: str | None = None,
-        *,
-        labels: str = "",
-        fields: str = "",
-        resource_version: str,
-        timeout_seconds: int = 300,
-    ) -> AsyncGenerator[WatchEvent, None]:
-        return self.api.watch(
-            resource,
-            namespace,
-            labels=labels,
-            fields=fields,
-            resource_version=resource_version,
-            timeout_seconds=timeout_seconds,
-        )
-
-    async def _in_turn(self, call: Callable[[], Awaitable[T]], *, is_news: bool = False) -> T:
-        async with self.gate.turn(FLOW.get(), is_news=is_news):
+    async def _in_turn(self, call: Callable[[], Awaitable[T]]) -> T:
+        async with self.gate.turn(FLOW.get()):
             return await call()

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import aiohttp
 
 from trainingjob_operator.api.resources import LEASES
-from trainingjob_operator.cluster.api import Api, ApiError, Object
+from trainingjob_operator.cluster.api import ApiError, FullApi, Object
 from trainingjob_operator.cluster.election import Record, Sight, Step, Timing, decide, seen, write_until
 from trainingjob_operator.cluster.errors import already_exists, is_conflict, is_gone
 from trainingjob_operator.cluster.fence import Clock, Fence, boot_clock
@@ -43,7 +43,7 @@ class Elector:
 
     def __init__(
         self,
-        api: Api,
+        api: FullApi,
         candidate: Candidate,
         fence: Fence,
         lead: Callable[[], Awaitable[None]],

@@ -4,7 +4,7 @@ Keeps a name and a time per node and nothing else. A node that is gone leaves no
 process missed it first counts; it only delays, it decides nothing.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -18,6 +18,7 @@ class NodeCache:
 
     def __init__(self, changed: Callable[[str], None], clock: Callable[[], datetime]) -> None:
         self._not_ready_since: dict[str, datetime | None] = {}
+        self._uids: dict[str, str] = {}
         self._missed_since: dict[str, datetime] = {}
         self._asked_early: set[str] = set()
         self._changed = changed
@@ -36,6 +37,7 @@ class NodeCache:
         name, since = raw["metadata"]["name"], _not_ready_since(raw)
         known = self._not_ready_since.get(name, since)
         self._not_ready_since[name] = since
+        self._uids[name] = raw["metadata"]["uid"]
         self._missed_since.pop(name, None)
         if known != since:
             self._changed(name)
@@ -43,17 +45,14 @@ class NodeCache:
     def remove(self, raw: Object) -> None:
         name = raw["metadata"]["name"]
         self._not_ready_since.pop(name, None)
+        self._uids.pop(name, None)
         self._missed_since[name] = self._clock()
         self._changed(name)
 
-    def replace(self, items: Iterable[Object], _version: str) -> None:
-        listed = list(items)
-        names = {raw["metadata"]["name"] for raw in listed}
-        for name in [name for name in self._not_ready_since if name not in names]:
+    def retain(self, uids: Collection[str], _version: str) -> None:
+        for name in [name for name, uid in self._uids.items() if uid not in uids]:
             self.remove({"metadata": {"name": name}})
         self.synced = True
-        for raw in listed:
-            self.put(raw)
         self._answer_early()
 
     def _answer_early(self) -> None:

@@ -7,13 +7,13 @@ What kopf's own watch does not do: a re-list after 410 also removes what vanishe
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection
 from typing import Any, Protocol
 
 import aiohttp
 
 from trainingjob_operator.api.resources import Resource
-from trainingjob_operator.cluster.api import Api, ApiError, WatchEvent
+from trainingjob_operator.cluster.api import ApiError, Feed, WatchEvent
 from trainingjob_operator.cluster.errors import is_expired
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,9 @@ class Sink(Protocol):
 
     def remove(self, raw: dict[str, Any]) -> None: ...
 
-    def replace(self, items: Iterable[dict[str, Any]], version: str) -> None: ...
+    def retain(self, uids: Collection[str], version: str) -> None:
+        """All objects that there were at a version have been put: what is none of them was gone then."""
+        ...
 
 
 class Reflector:
@@ -37,7 +39,7 @@ class Reflector:
 
     def __init__(
         self,
-        api: Api,
+        api: Feed,
         resource: Resource,
         sink: Sink,
         *,
@@ -69,11 +71,18 @@ class Reflector:
                 await self._pause(error)
 
     async def _list(self) -> str:
-        found = await self._api.list(self._resource, self._namespace, labels=self._labels)
-        self._sink.replace(found.items, found.resource_version)
+        """Page by page: the pods of a thousand jobs weigh far more as the API server tells them than as a sink does."""
+        uids: set[str] = set()
+        version = ""
+        async for page in self._api.pages(self._resource, self._namespace, labels=self._labels):
+            for raw in page.items:
+                uids.add(raw["metadata"]["uid"])
+                self._sink.put(raw)
+            version = page.resource_version
+        self._sink.retain(uids, version)
         self.synced.set()
         self._failures = 0
-        return found.resource_version
+        return version
 
     async def _watch(self, version: str) -> str:
         """Follow the stream to its end; the version to go on from. An error in mid-stream goes on from there, too."""

@@ -54,6 +54,20 @@ class Plan:
     needs_quorum: bool = False
     delete_job: bool = False
 
+    @property
+    def writes(self) -> bool:
+        """Whether carrying it out changes anything in the cluster. Events tell of a status that is written."""
+        return bool(self.status or self._acts)
+
+    @property
+    def only_tells(self) -> bool:
+        """Whether nothing waits for what is written but people who look."""
+        return self.status is not None and not self._acts
+
+    @property
+    def _acts(self) -> bool:
+        return bool(self.children or self.deletions or self.pods or self.delete_job)
+
 
 QUORUM = Plan(needs_quorum=True)
 NOTHING = Plan()

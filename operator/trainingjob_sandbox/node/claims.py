@@ -5,7 +5,7 @@ on the claim's existence, not on its phase.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Collection, Coroutine
 from typing import Any
 
 from trainingjob_operator.api.resources import CLAIMS
@@ -37,9 +37,8 @@ class Claims:
         # The folder stays: a claim's data is the user's.
         self._seen.discard(raw["metadata"]["uid"])
 
-    def replace(self, items: Iterable[Object], _version: str) -> None:
-        for item in items:
-            self.put(item)
+    def retain(self, uids: Collection[str], _version: str) -> None:
+        self._seen &= set(uids)
 
     async def _bind(self, claim: Object) -> None:
         metadata = claim["metadata"]

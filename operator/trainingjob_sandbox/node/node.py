@@ -10,12 +10,12 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Collection, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
 from trainingjob_operator.api.resources import CLAIMS, PODS
-from trainingjob_operator.cluster.api import Api
+from trainingjob_operator.cluster.api import FullApi
 from trainingjob_operator.cluster.reflector import Reflector
 from trainingjob_sandbox.node import environment, isolating, registration
 from trainingjob_sandbox.node.claims import Claims
@@ -60,7 +60,7 @@ class Node:
 
     def __init__(
         self,
-        api: Api,
+        api: FullApi,
         *,
         name: str = "sandbox",
         state_dir: Path,
@@ -141,13 +141,10 @@ class Node:
         if run is None or run.over:
             self._clear(uid)
 
-    def replace(self, items: Iterable[Object], _version: str) -> None:
-        """All pods that there are."""
-        found = {item["metadata"]["uid"]: item for item in items}
-        for uid in [uid for uid in self._pods if uid not in found]:
+    def retain(self, uids: Collection[str], _version: str) -> None:
+        """All pods that there are have been put."""
+        for uid in [uid for uid in self._pods if uid not in uids]:
             self.remove(self._pods[uid])
-        for item in found.values():
-            self.put(item)
 
     # Lives of pods.
 

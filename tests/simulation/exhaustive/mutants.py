@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
 import trainingjob_operator.controller as product
+from trainingjob_operator.api.resources import PODS
 from trainingjob_operator.cluster.apply import Applier
 from trainingjob_operator.core.observed import Job, Observed
 from trainingjob_operator.core.plan import Plan
@@ -21,10 +21,10 @@ def _believes_the_cache(observed: Observed) -> Plan:
     return _plan(replace(observed, quorum=True))
 
 
-async def _creates_first(self: Applier, job: Job, plan: Plan, now: datetime) -> Any:
+async def _creates_first(self: Applier, job: Job, plan: Plan) -> Any:
     """Rule 1 left out: pods come and go first, then the status says why."""
-    refused = await _apply(self, job, replace(plan, status=None), now)
-    await _apply(self, job, Plan(status=plan.status), now)
+    refused = await _apply(self, job, replace(plan, status=None))
+    await _apply(self, job, Plan(status=plan.status))
     return refused
 
 
@@ -36,10 +36,10 @@ def _waits_for_nobody(observed: Observed) -> Plan:
 
 async def _deletes_any(self: Applier, job: Job, deletion: Any) -> None:
     """Rule 6 left out: whatever has the pod's name is deleted."""
-    await self.api.delete(product.PODS, job.namespace, deletion.pod.name, grace_seconds=deletion.grace_seconds)
+    await self.api.delete(PODS, job.namespace, deletion.pod.name, grace_seconds=deletion.grace_seconds)
 
 
-def _never_doubts(self: product.Controller, key: Any, *, is_done: bool) -> None:
+def _never_doubts(self: product.Controller, key: Any) -> None:
     """Rule 3 left out after a write without an answer: the job in the cache is taken for the newest."""
 
 

@@ -12,7 +12,7 @@ import aiohttp
 
 import trainingjob_operator.controller as product
 from simulation.exhaustive.memory import Memory, Refusal, Request, State
-from simulation.exhaustive.values import JOB, NAMESPACE, VERSION, Job, Pod, at, place_of, tick_of, version_of
+from simulation.exhaustive.values import JOB, NAMESPACE, Job, Pod, at, place_of, tick_of, version_of
 from trainingjob_operator.api import names
 from trainingjob_operator.api.resources import EVENTS, PODS, TRAININGJOBS
 from trainingjob_operator.cluster.api import ApiError, ObjectList
@@ -58,7 +58,7 @@ class Line:
 
     async def list(self, *_: Any, **__: Any) -> ObjectList:
         # Nobody else creates this job's pods while a list is on its way, so it is newer than all that is known.
-        return ObjectList(await self._ask(("list",)), "999")
+        return ObjectList(await self._ask(("list",)), "9999")
 
     async def get(self, resource: Any, _namespace: Any, name: str) -> Any:
         if resource is TRAININGJOBS:
@@ -109,7 +109,7 @@ class Session:
             controller.jobs._jobs[KEY] = automaton.parsed_job(memory.job)
         for pod in memory.pods:
             controller.pods._by_job.setdefault(KEY, {})[pod.name] = automaton.parsed_pod(pod)
-            controller.pods._versions[pod.uid] = VERSION[pod.state]
+            controller.pods._versions[pod.uid] = pod.version
         for cache, uids in zip((controller.jobs, controller.pods), memory.graves, strict=True):
             for uid in uids:
                 cache._graves.bury(uid)
@@ -164,7 +164,9 @@ class Session:
             case "pod gone":
                 pods.remove(raw.raw_pod(value))
             case "pods":
-                pods.replace([raw.raw_pod(pod) for pod in value], "999")
+                for pod in value:
+                    pods.put(raw.raw_pod(pod))
+                pods.retain({pod.uid for pod in value}, "9999")
 
     def _answer(self, request: Request, answer: Any) -> None:
         future = self._line.open.pop(request)

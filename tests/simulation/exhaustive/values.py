@@ -42,6 +42,11 @@ class Pod(NamedTuple):
     def uid(self) -> str:
         return f"pod-{self.life}-{self.attempt}-{self.rank}-{self.number}"
 
+    @property
+    def version(self) -> int:
+        """Grows along the states of a pod, and from each pod to the next of its name."""
+        return 100 * self.life + 10 * self.number + VERSION[self.state]
+
 
 VERSIONS_OF_A_LIFE = 1000
 
@@ -201,7 +206,7 @@ def raw_of_pod(pod: Pod) -> Object:
         "name": pod.name,
         "namespace": NAMESPACE,
         "uid": pod.uid,
-        "resourceVersion": str(VERSION[pod.state]),
+        "resourceVersion": str(pod.version),
         "creationTimestamp": _stamp(0),
         "labels": names.pod_labels(JOB, f"job-{pod.life}", pod.attempt, pod.rank),
         "ownerReferences": [{"kind": names.KIND, "name": JOB, "uid": f"job-{pod.life}", "controller": True}],
