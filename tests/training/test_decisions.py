@@ -1,6 +1,7 @@
 """The trainer's small decisions: exit codes, when ranks agree, how progress is worded."""
 
 import errno
+import gc
 import sys
 from collections.abc import Callable
 from subprocess import run
@@ -16,6 +17,7 @@ from torch.utils.data import DataLoader, Dataset
 from trainingjob_trainer.__main__ import main
 from trainingjob_trainer.errors import ConfigurationError, PreemptedError, SupersededError
 from trainingjob_trainer.exit_codes import CONFIGURATION, USER_ERROR, exit_code
+from trainingjob_trainer.imports import without_collections
 from trainingjob_trainer.local_ranks import pod_exit_code
 from trainingjob_trainer.preemption import MAX_STEPS, Rhythm, steps_until_next
 from trainingjob_trainer.progress import epoch_line, held_out, samples_in
@@ -151,6 +153,36 @@ def test_accuracy_comes_first_in_the_result() -> None:
 def test_samples_are_counted_in_any_shape_of_batch() -> None:
     images = torch.zeros(8, 3)
     assert [samples_in(batch) for batch in (images, (images, 1), {"x": [images]}, "text", [])] == [8, 8, 8, 0, 0]
+
+
+def test_imports_are_not_searched_for_garbage_while_they_come_nor_later() -> None:
+    known = gc.get_freeze_count()
+    with without_collections():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > known
+    gc.unfreeze()
+
+
+def test_a_run_that_is_done_tidies_up_but_collects_no_garbage() -> None:
+    done = run([sys.executable, "-c", DONE_WITH_A_LOGGER], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "the logger has ended\n")
+
+
+DONE_WITH_A_LOGGER = """
+import atexit
+from trainingjob_trainer.__main__ import _leave
+
+class Garbage:
+    def __init__(self):
+        self.itself = self
+    def __del__(self):
+        print("collected")
+
+atexit.register(print, "the logger has ended")
+Garbage()
+_leave(0)
+"""
 
 
 def test_importing_the_trainer_imports_neither_torch_nor_kopf() -> None:

@@ -5,6 +5,7 @@ processes that train.
 """
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from trainingjob_trainer import log
 from trainingjob_trainer.environment import Environment, process_variables, read_environment
 from trainingjob_trainer.errors import REMEDY, ConfigurationError, PreemptedError, StorageError, SupersededError
 from trainingjob_trainer.exit_codes import CONFIGURATION, DONE, LOST_PEER, USER_ERROR, deciding, exit_code
+from trainingjob_trainer.imports import without_collections
 from trainingjob_trainer.termination import write_reason
 
 # Errors whose text says it all.
@@ -45,8 +47,8 @@ def _train(environment: Environment) -> int:
     from trainingjob_trainer.preemption import Preemption
 
     preemption = Preemption.install()
-    from trainingjob_trainer.cli import train
-
+    with without_collections():
+        from trainingjob_trainer.cli import train
     train(environment, preemption)
     return DONE
 
@@ -93,6 +95,7 @@ def _leave(code: int) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     if code == DONE:
+        gc.freeze()  # Python's last collection would take a second (imports.py)
         sys.exit(code)
     os._exit(code)
 
