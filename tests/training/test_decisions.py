@@ -164,25 +164,39 @@ def test_imports_are_not_searched_for_garbage_while_they_come_nor_later() -> Non
     gc.unfreeze()
 
 
-def test_a_run_that_is_done_tidies_up_but_collects_no_garbage() -> None:
+def test_a_run_that_is_done_waits_for_threads_and_for_what_is_to_be_done_at_exit() -> None:
     done = run([sys.executable, "-c", DONE_WITH_A_LOGGER], capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stdout) == (0, "the logger has ended\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "sent\nclosed\n", "")
 
 
 DONE_WITH_A_LOGGER = """
-import atexit
+import atexit, threading
 from trainingjob_trainer.__main__ import _leave
 
-class Garbage:
-    def __init__(self):
-        self.itself = self
-    def __del__(self):
-        print("collected")
+def send():
+    threading.main_thread().join()
+    print("sent")
 
-atexit.register(print, "the logger has ended")
-Garbage()
+atexit.register(print, "closed")
+threading.Thread(target=send).start()
 _leave(0)
 """
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "told"), [(None, 0, ""), (3, 3, ""), ("no weights", 1, "trainingjob: error: no weights\n")]
+)
+def test_the_users_code_may_end_the_run(
+    given: object, code: int, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def train(_: object) -> int:
+        sys.exit(given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr("trainingjob_trainer.__main__._train", train)
+    monkeypatch.setattr(sys, "argv", ["trainer", "fit"])
+
+    assert main() == code
+    assert capsys.readouterr().err == told
 
 
 def test_importing_the_trainer_imports_neither_torch_nor_kopf() -> None:

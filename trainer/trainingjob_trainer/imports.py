@@ -5,7 +5,7 @@ installed) only to look for one old name in it. For that moment it sees an empty
 `import scipy.signal` works as ever.
 
 Hundreds of thousands of objects come with torch and Lightning and stay to the end. Python looks through them for
-garbage again and again while they come: 1.0 s of 4.1 s of CPU; and once more at the end of the process: 1.2 s.
+garbage again and again while they come: 1.0 s of 4.1 s of CPU.
 """
 
 import gc
