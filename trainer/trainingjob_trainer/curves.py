@@ -47,6 +47,11 @@ class Curves(Callback):
     def __init__(self) -> None:
         self._samples = 0
         self._since: float | None = None
+        self._sleeps = 0  # for how many batches yet no line can be due
+        self._written = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._sleeps = self._written = 0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin()
@@ -58,10 +63,16 @@ class Curves(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self._samples += samples_in(batch)
+        if self._sleeps:
+            self._sleeps -= 1
+            return
         step, every = trainer.global_step, trainer.log_every_n_steps or 1  # type: ignore[attr-defined]
-        if step and step % every == 0 and trainer.is_global_zero and trainer.loggers:
+        if step > self._written and step % every == 0 and trainer.is_global_zero and trainer.loggers:
             self._write(trainer, outputs, step)
             self._begin()
+            self._written = step
+        if pl_module.automatic_optimization:  # a batch is one step at most
+            self._sleeps = every - step % every - 1
 
     def _begin(self) -> None:
         self._samples, self._since = 0, time.monotonic()

@@ -8,9 +8,11 @@ Source: pytorch_lightning.loops.training_epoch_loop and .optimization.automatic,
 """
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import pytorch_lightning as pl
+import torch
 from pytorch_lightning.loops.fetchers import _DataFetcher, _profile_nothing
 from pytorch_lightning.loops.optimization.automatic import ClosureResult
 from pytorch_lightning.loops.training_epoch_loop import _TrainingEpochLoop
@@ -54,6 +56,12 @@ class LeanEpochLoop(_TrainingEpochLoop):
             self._batches_that_stepped += 1
 
 
+def _trackers(loop: LeanEpochLoop) -> Sequence[tuple[Any, Any]]:
+    """Total and current counts of batches, of optimizer steps, and of gradients zeroed; they stay the same objects."""
+    optimizer = loop.automatic_optimization.optim_progress.optimizer
+    return [(each.total, each.current) for each in (loop.batch_progress, optimizer.step, optimizer.zero_grad)]
+
+
 class LeanStep:
     """The steps of one epoch; who listens, and which way is short, is asked once per epoch."""
 
@@ -72,6 +80,7 @@ class LeanStep:
         self.with_index = "batch_idx" in loop._build_kwargs(OrderedDict(), None, 0)
         self.optimizer = trainer.strategy._lightning_optimizers[0]
         self.steps_after_backward = shortcuts.steps_after_backward(self.optimizer.optimizer)
+        self.batches, self.steps, self.zeroed = _trackers(loop)
         self.waiting_scheduler = any(config.reduce_on_plateau for config in trainer.lr_scheduler_configs)
 
     def advance(self) -> bool:
@@ -80,18 +89,21 @@ class LeanStep:
         Raises StopIteration at the end of the epoch.
         """
         trainer, progress = self.trainer, self.loop.batch_progress
+        total, current = self.batches
         batch = self.next_batch()
-        index = progress.current.ready
+        index = current.ready
         progress.is_last_batch = self.fetcher.done
         for function in self.transfer:
             batch = function(batch)
-        progress.increment_ready()
+        total.ready += 1
+        current.ready += 1
         self._begin(batch)
         if self.on_start and self.on_start.call(trainer, batch, index) == -1:
             progress.increment_by(0, is_last_batch=True)
             self._process()
             raise StopIteration
-        progress.increment_started()
+        total.started += 1
+        current.started += 1
         output = self._optimize(batch, index)
         self._process()
         if self.on_end:
@@ -106,23 +118,31 @@ class LeanStep:
 
     def _optimize(self, batch: Any, index: int) -> dict[str, Any]:
         """Forward, backward and the optimizer's step; returns what on_train_batch_end is told."""
-        steps, optimizer = self.loop.automatic_optimization.optim_progress.optimizer.step, self.optimizer
+        total, current = self.steps
+        total.ready += 1
+        current.ready += 1
+        self.optimizer._on_before_step()
+        if self.steps_after_backward and torch.is_grad_enabled():
+            output = self._backward(batch, index)
+            self.optimizer.optimizer.step()
+        else:
+            output = self._step_with_closure(batch, index)
+        self.optimizer._on_after_step()
+        total.completed += 1
+        current.completed += 1
+        return output
+
+    def _step_with_closure(self, batch: Any, index: int) -> dict[str, Any]:
+        """For optimizers that call it several times, or that something listens to."""
         output: dict[str, Any] = {}
 
+        @torch.enable_grad()
         def closure() -> Tensor | None:
             nonlocal output
             output = self._backward(batch, index)
             return output.get("loss")
 
-        steps.increment_ready()
-        optimizer._on_before_step()
-        if self.steps_after_backward:
-            shortcuts.with_gradients(closure)
-            optimizer.optimizer.step()
-        else:
-            optimizer.optimizer.step(closure=lambda: shortcuts.with_gradients(closure))
-        optimizer._on_after_step()
-        steps.increment_completed()
+        self.optimizer.optimizer.step(closure=closure)
         return output
 
     def _backward(self, batch: Any, index: int) -> dict[str, Any]:
@@ -151,22 +171,23 @@ class LeanStep:
         return result.closure_loss, result.extra
 
     def _zero_grad(self) -> None:
-        progress = self.loop.automatic_optimization.optim_progress.optimizer.zero_grad
-        progress.increment_ready()
+        for tracker in self.zeroed:
+            tracker.ready += 1
         if self.on_zero_grad:
             self.on_zero_grad.call(self.trainer, self.optimizer)
-        progress.increment_started()
         self.optimizer.optimizer.zero_grad()
-        progress.increment_completed()
+        for tracker in self.zeroed:
+            tracker.started += 1
+            tracker.completed += 1
 
     def _process(self) -> None:
         """The batch is processed; learning rates go on."""
-        loop = self.loop
-        loop.batch_progress.increment_processed()
+        for tracker in self.batches:
+            tracker.processed += 1
         if self.trainer.lr_scheduler_configs:
-            loop._update_learning_rates("step", update_plateau_schedulers=False)
-            if loop._num_ready_batches_reached():
-                loop._update_learning_rates("epoch", update_plateau_schedulers=False)
+            self.loop._update_learning_rates("step", update_plateau_schedulers=False)
+            if self.loop._num_ready_batches_reached():
+                self.loop._update_learning_rates("epoch", update_plateau_schedulers=False)
 
     def _finish(self) -> bool:
         """Metrics for callbacks and loggers. Between two steps that log, they are computed when they are asked for."""
@@ -177,17 +198,18 @@ class LeanStep:
         if results and (logs or ending):
             trainer._logger_connector.on_batch_end()
         results.batch, results.batch_size = None, None
-        loop.batch_progress.increment_completed()
+        for tracker in self.batches:
+            tracker.completed += 1
         if logs or ending:
             trainer._logger_connector.update_train_step_metrics()
         return ending
 
     def _may_end(self) -> bool:
         """Whether validation, a stop or the epoch's end may be due after this step."""
-        loop, trainer, progress = self.loop, self.trainer, self.loop.batch_progress
-        if trainer.should_stop or trainer.received_sigterm or loop._num_ready_batches_reached():
+        trainer, (total, current) = self.trainer, self.batches
+        if trainer.should_stop or trainer._signal_connector.received_sigterm or self.loop.batch_progress.is_last_batch:
             return True
-        if 0 <= loop.max_steps <= loop.global_step:
+        if current.ready == trainer.fit_loop.max_batches or 0 <= self.loop.max_steps <= self.steps[0].completed:
             return True
         every = trainer.val_check_batch
-        return every is None or progress.current.ready % every == 0 or progress.total.ready % every == 0
+        return every is None or current.ready % every == 0 or total.ready % every == 0

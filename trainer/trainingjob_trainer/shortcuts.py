@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytorch_lightning as pl
-import torch
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
 from pytorch_lightning.plugins.precision import Precision
 from pytorch_lightning.utilities.combined_loader import CombinedLoader, _MaxSizeCycle
@@ -100,11 +99,3 @@ def steps_after_backward(optimizer: Optimizer) -> bool:
     """
     hooks = bool(_global_optimizer_pre_hooks) or bool(optimizer._optimizer_step_pre_hooks)
     return type(optimizer).__module__.startswith("torch.optim.") and type(optimizer) is not LBFGS and not hooks
-
-
-def with_gradients(function: Callable[[], Any]) -> Any:
-    """Call it with autograd on, which it nearly always is already."""
-    if torch.is_grad_enabled():
-        return function()
-    with torch.enable_grad():
-        return function()
