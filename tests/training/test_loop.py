@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, IterableDataset
 
 import trainingjob_trainer.loop
 from trainingjob_trainer import log, shortcuts
+from trainingjob_trainer.curves import LOSS, Curves
 from trainingjob_trainer.imports import without_scipy_signal
 
 with without_scipy_signal():
@@ -294,3 +295,34 @@ def test_only_one_loader_of_known_length_is_read_past_lightnings_layers(
     monkeypatch.setattr(shortcuts, "only_cycle", lambda fetcher: (found.append(bool(look(fetcher))), look(fetcher))[1])
     trained(model(), True, False, {})
     assert found == [short] * 3
+
+
+@pytest.mark.parametrize(
+    ("settings", "due"),
+    [
+        ({"log_every_n_steps": 5}, [5, 10, 15, 20]),
+        ({"log_every_n_steps": 2, "accumulate_grad_batches": 2}, [2, 4, 6, 8, 10, 12]),
+        ({"log_every_n_steps": 4, "val_check_interval": 3}, [4, 8, 12, 16, 20]),
+        ({"log_every_n_steps": 3, "max_steps": 7}, [3, 6]),
+    ],
+)
+@pytest.mark.parametrize("lean", [True, False])
+def test_curves_are_written_once_for_each_step_that_is_due(
+    settings: dict[str, Any], due: list[int], lean: bool
+) -> None:
+    log.quieten()
+    logger = Shown()
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=logger,
+        callbacks=[Curves()],
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        **({"max_epochs": 3} | settings),
+    )
+    if lean:
+        trainingjob_trainer.loop.make_lean(trainer)
+    trainer.fit(Plain(), DataLoader(BATCHES, None), DataLoader(BATCHES[:2], None))
+    assert [step + 1 for metrics, step in logger.seen if LOSS in metrics] == due
