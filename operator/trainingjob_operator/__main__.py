@@ -9,6 +9,7 @@ import click
 from kubernetes.config import ConfigException
 
 from trainingjob_operator.lifetime import run
+from trainingjob_operator.probes import PortError
 from trainingjob_operator.settings import LeaseSettings, Settings, found_cluster_domain, found_operator_namespace
 
 
@@ -69,6 +70,8 @@ def main(
         asyncio.run(run(settings))
     except ConfigException as error:
         raise click.ClickException(f"no cluster to talk to: {error}; give --kubeconfig or set KUBECONFIG") from error
+    except PortError as error:
+        raise click.ClickException(str(error)) from error
 
 
 def _lease(namespace: str | None, name: str, seconds: int) -> LeaseSettings:

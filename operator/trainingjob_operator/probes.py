@@ -5,10 +5,16 @@ that never ends. `/readyz` fails while a watch is down or the election is not kn
 the operator unready, never dead: to start it again would not help.
 """
 
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+
+logger = logging.getLogger(__name__)
+logger.addFilter(lambda record: not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError)))
+"""Whoever sends what is not HTTP is answered with 400; that is his concern, and no news for a log."""
 
 Check = Callable[[], list[str]]
 """What is wrong, in words; empty if nothing is."""
@@ -16,21 +22,33 @@ Check = Callable[[], list[str]]
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 - the kubelet and Prometheus come from outside the pod
 
 
+class PortError(Exception):
+    """A port cannot be listened on."""
+
+
 @asynccontextmanager
 async def serve(port: int | None, *routes: web.RouteDef) -> AsyncIterator[None]:
-    """Answer on a port while the block runs; without a port, nothing."""
+    """Answer on a port while the block runs; without a port, nothing. Raises PortError if it is taken."""
     if port is None:
         yield
         return
     app = web.Application()
     app.add_routes(routes)
-    runner = web.AppRunner(app, handle_signals=False, access_log=None, shutdown_timeout=1.0)
+    runner = web.AppRunner(app, handle_signals=False, access_log=None, logger=logger, shutdown_timeout=1.0)
     await runner.setup()
     try:
-        await web.TCPSite(runner, ANY_ADDRESS, port).start()
+        await _listen(runner, port)
         yield
     finally:
         await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, port: int) -> None:
+    try:
+        await web.TCPSite(runner, ANY_ADDRESS, port).start()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise PortError(f"port {port}: {reason}; give another one (--liveness-port, --metrics-port)") from error
 
 
 def probe(path: str, check: Check) -> web.RouteDef:

@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from support.kubernetes.control_plane import ADDRESS, free_ports
-from trainingjob_operator.probes import page, probe, serve
+from trainingjob_operator.probes import PortError, page, probe, serve
 
 
 async def test_a_probe_says_ok_or_what_is_wrong() -> None:
@@ -45,3 +45,35 @@ async def test_the_port_is_free_again_afterwards() -> None:
     async with aiohttp.ClientSession() as session:
         with pytest.raises(aiohttp.ClientConnectionError):
             await session.get(f"http://{ADDRESS}:{port}/healthz")
+
+
+async def test_a_port_that_is_taken_is_named_with_the_remedy() -> None:
+    (port,) = free_ports(1)
+    async with serve(port, probe("/healthz", list)):
+        with pytest.raises(PortError, match=rf"port {port}: .*in use; give another one \(--liveness-port"):
+            async with serve(port, probe("/healthz", list)):
+                raise AssertionError("two listen on one port")
+
+
+async def test_what_is_not_http_is_answered_and_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    (port,) = free_ports(1)
+    async with serve(port, probe("/healthz", list)):
+        reader, writer = await asyncio.open_connection(ADDRESS, port)
+        writer.write(b"GET /healthz HTTP/9.9\r\n\r\n")
+        assert (await reader.readline()).startswith(b"HTTP/1.0 400")
+        writer.close()
+        await writer.wait_closed()
+
+    assert caplog.text == ""
+
+
+async def test_a_page_that_cannot_be_made_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def broken() -> bytes:
+        raise KeyError("a metric")
+
+    (port,) = free_ports(1)
+    served, session = serve(port, page("/metrics", broken, "text/plain")), aiohttp.ClientSession()
+    async with served, session, session.get(f"http://{ADDRESS}:{port}/metrics") as answer:
+        assert answer.status == 500
+
+    assert "a metric" in caplog.text

@@ -56,6 +56,7 @@ FOUND = {
     "creates-before-it-commits": ("S4", 1, 5),
     "deletes-by-name": ("S3", 1, 12),
     "never-doubts": ("S4", 2, 13),
+    "never-looks-at-the-job": ("S4", 2, 14),
 }
 
 UNKNOWN_ANSWER = [

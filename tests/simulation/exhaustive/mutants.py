@@ -43,12 +43,17 @@ def _never_doubts(self: product.Controller, key: Any) -> None:
     """Rule 3 left out after a write without an answer: the job in the cache is taken for the newest."""
 
 
+async def _confirms_anything(self: Applier, job: Job) -> None:
+    """Rule 3 left out before a write that no status guards: the job is not looked at again."""
+
+
 MUTANTS: Mapping[str, tuple[object, str, Callable[..., Any]]] = MappingProxyType(
     {
         "believes-the-cache": (product, "plan", _believes_the_cache),
         "creates-before-it-commits": (Applier, "apply", _creates_first),
         "waits-for-nobody": (product, "plan", _waits_for_nobody),
         "never-doubts": (product.Controller, "_doubt", _never_doubts),
+        "never-looks-at-the-job": (Applier, "confirm", _confirms_anything),
         "deletes-by-name": (Applier, "_delete", _deletes_any),
     }
 )
