@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, IterableDataset
 
 import trainingjob_trainer.loop
-from trainingjob_trainer import log, shortcuts
+from trainingjob_trainer import log, shortcuts, sleeper
+from trainingjob_trainer.callbacks import EpochLine
 from trainingjob_trainer.curves import LOSS, Curves
 from trainingjob_trainer.imports import without_scipy_signal
 
@@ -326,3 +327,29 @@ def test_curves_are_written_once_for_each_step_that_is_due(
         trainingjob_trainer.loop.make_lean(trainer)
     trainer.fit(Plain(), DataLoader(BATCHES, None), DataLoader(BATCHES[:2], None))
     assert [step + 1 for metrics, step in logger.seen if LOSS in metrics] == due
+
+
+@pytest.mark.parametrize("lean", [True, False])
+def test_every_batch_is_counted_though_every_tenth_is_looked_at(lean: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    log.quieten()
+    line, curves, looked = EpochLine(), Curves(), list[int]()
+    look = sleeper.samples_in
+    monkeypatch.setattr(sleeper, "samples_in", lambda batch: looked.append(1) or look(batch))
+    trainer = pl.Trainer(
+        accelerator="cpu",
+        devices=1,
+        logger=False,
+        callbacks=[line, curves],
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        max_epochs=2,
+        val_check_interval=13,
+        log_every_n_steps=1000,
+    )
+    if lean:
+        trainingjob_trainer.loop.make_lean(trainer)
+    trainer.fit(Plain(), DataLoader(BATCHES * 4, None), DataLoader(BATCHES[:2], None))
+    curves.settle()
+    since_validation = 2
+    assert (line.samples, curves.samples) == (4 * 28, 4 * since_validation)
+    assert len(looked) < 28

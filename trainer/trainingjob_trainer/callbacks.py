@@ -10,26 +10,32 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import Checkpoint
 
 from trainingjob_trainer import log
-from trainingjob_trainer.progress import epoch_line, samples_in
+from trainingjob_trainer.progress import epoch_line
+from trainingjob_trainer.sleeper import Sleeper
 
 
-class EpochLine(Checkpoint):
+class EpochLine(Sleeper, Checkpoint):
     """One plain line per epoch, from rank 0. A `Checkpoint` because those run last, when all metrics are logged."""
 
     def __init__(self) -> None:
-        self._samples = 0
+        super().__init__()
         self._seconds = 0.0
         self._since: float | None = None
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._samples, self._seconds, self._since = 0, 0.0, time.monotonic()
+        self.count_anew()
+        self._seconds, self._since = 0.0, time.monotonic()
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if self.sleeps:
+            self.sleeps -= 1
+            return
         if self._since is None:  # after a validation within the epoch, or a resume in its middle
             self._since = time.monotonic()
-        self._samples += samples_in(batch)
+        self.wake(batch)
+        self.sleep()
 
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._pause()
@@ -39,10 +45,11 @@ class EpochLine(Checkpoint):
         # Read on every rank: for metrics logged with sync_dist this is a collective.
         metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
         if trainer.is_global_zero:
-            speed = self._samples * trainer.world_size / self._seconds if self._seconds else None
+            speed = self.samples * trainer.world_size / self._seconds if self._seconds else None
             log.say(epoch_line(trainer.current_epoch + 1, trainer.max_epochs, trainer.global_step, metrics, speed))
 
     def _pause(self) -> None:
+        self.settle()
         if self._since is not None:
             self._seconds += time.monotonic() - self._since
             self._since = None

@@ -16,7 +16,7 @@ from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger
 from torch import Tensor
 
 from trainingjob_trainer.environment import Environment
-from trainingjob_trainer.progress import samples_in
+from trainingjob_trainer.sleeper import Sleeper
 
 FOLDER = "logs"
 LOSS, SPEED = "loss", "samples_per_second"
@@ -41,17 +41,16 @@ def attempt_folder(logs: Path, uid: str, attempt: int) -> str:
     return f"local-{number}"
 
 
-class Curves(Callback):
+class Curves(Sleeper, Callback):
     """Loss and speed every `trainer.log_every_n_steps` steps, from rank 0: its share of the batch, all ranks' speed."""
 
     def __init__(self) -> None:
-        self._samples = 0
+        super().__init__()
         self._since: float | None = None
-        self._sleeps = 0  # for how many batches yet no line can be due
         self._written = 0
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._sleeps = self._written = 0
+        self._written = 0
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._begin()
@@ -62,20 +61,21 @@ class Curves(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self._samples += samples_in(batch)
-        if self._sleeps:
-            self._sleeps -= 1
+        if self.sleeps:
+            self.sleeps -= 1
             return
+        self.wake(batch)
         step, every = trainer.global_step, trainer.log_every_n_steps or 1  # type: ignore[attr-defined]
         if step > self._written and step % every == 0 and trainer.is_global_zero and trainer.loggers:
             self._write(trainer, outputs, step)
             self._begin()
             self._written = step
         if pl_module.automatic_optimization:  # a batch is one step at most
-            self._sleeps = every - step % every - 1
+            self.sleep(every - step % every - 1)
 
     def _begin(self) -> None:
-        self._samples, self._since = 0, time.monotonic()
+        self.count_anew()
+        self._since = time.monotonic()
 
     def _write(self, trainer: Trainer, outputs: Any, step: int) -> None:
         metrics: dict[str, float] = {"epoch": float(trainer.current_epoch)}
@@ -84,7 +84,7 @@ class Curves(Callback):
             metrics[LOSS] = float(loss)
         seconds = time.monotonic() - self._since if self._since is not None else 0.0
         if seconds > 0:
-            metrics[SPEED] = self._samples * trainer.world_size / seconds
+            metrics[SPEED] = self.samples * trainer.world_size / seconds
         for logger in trainer.loggers:
             # As Lightning itself numbers steps, from 0.
             logger.log_metrics(metrics, step - 1)

@@ -16,6 +16,7 @@ from pytorch_lightning.profilers import PassThroughProfiler
 from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
 
 from trainingjob_trainer.cluster import UnevenDDPStrategy
+from trainingjob_trainer.sleeper import Sleeper
 
 # Lightning's loop is not public: its parts are known in these versions, others get Lightning's own loop.
 KNOWN_LIGHTNING = ("2.6",)
@@ -25,6 +26,9 @@ _STEP_HOOKS = ("optimizer_step", "backward", "optimizer_zero_grad")
 _BATCH_HOOKS = ("on_before_batch_transfer", "transfer_batch_to_device", "on_after_batch_transfer")
 _BACKWARD_HOOKS = ("on_before_backward", "on_after_backward")
 
+# The only hook that a sleeping callback does not hear.
+SLEPT_THROUGH = "on_train_batch_end"
+
 Function = Callable[..., Any]
 
 
@@ -33,20 +37,23 @@ class Hook:
     """One hook: the callbacks that listen to it, then the model if it does, as Lightning orders them."""
 
     name: str
-    callbacks: Sequence[Function]
+    callbacks: Sequence[tuple[Function, Sleeper | None]]
     module: Function | None
 
     def __bool__(self) -> bool:
         return bool(self.callbacks) or self.module is not None
 
     def call(self, trainer: "pl.Trainer", *args: Any) -> Any:
-        """Call all listeners; returns what the model's answers."""
+        """Call all listeners that are awake (sleeper.py); returns what the model's answers."""
         module = trainer.lightning_module
         attributes = vars(module)  # torch's own way to set one costs 4 us
         outer = attributes["_current_fx_name"]
         attributes["_current_fx_name"] = self.name  # self.log asks for it
-        for function in self.callbacks:
-            function(trainer, module, *args)
+        for function, sleeper in self.callbacks:
+            if sleeper is not None and sleeper.sleeps:
+                sleeper.sleeps -= 1
+            else:
+                function(trainer, module, *args)
         answer = self.module(*args) if self.module is not None else None
         attributes["_current_fx_name"] = outer
         return answer
@@ -55,7 +62,11 @@ class Hook:
 def hook(trainer: "pl.Trainer", name: str) -> Hook:
     """Who listens to the hook of this name."""
     everyone: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]  # set by one of its connectors
-    callbacks = [getattr(callback, name) for callback in everyone if listens(callback, pl.Callback, name)]
+    callbacks = [
+        (getattr(callback, name), callback if isinstance(callback, Sleeper) and name == SLEPT_THROUGH else None)
+        for callback in everyone
+        if listens(callback, pl.Callback, name)
+    ]
     module = trainer.lightning_module
     return Hook(name, callbacks, getattr(module, name) if listens(module, pl.LightningModule, name) else None)
 
