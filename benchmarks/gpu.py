@@ -69,7 +69,9 @@ def rank() -> None:
     quiet()
     number = int(os.environ["RANK"])
     device = torch.device("cpu") if TINY else torch.device("cuda", number)
-    if not TINY:
+    if TINY:
+        torch.set_num_threads(1)  # as Lightning does in a gang, and then for both
+    else:
         torch.cuda.set_device(device)
     dist.init_process_group("gloo" if TINY else "nccl")
     batches = [torch.randint(0, 257, (BATCH, CONTEXT + 1)) for _ in range(16)]
