@@ -1,11 +1,11 @@
 """`trainingjob-operator`: the process that runs in the cluster."""
 
-import asyncio
 import logging
 import sys
 from pathlib import Path
 
 import click
+import uvloop
 from kubernetes.config import ConfigException
 
 from trainingjob_operator.lifetime import run
@@ -67,7 +67,7 @@ def main(
     )
     _log(verbose=verbose)
     try:
-        asyncio.run(run(settings))
+        uvloop.run(run(settings))
     except ConfigException as error:
         raise click.ClickException(f"no cluster to talk to: {error}; give --kubeconfig or set KUBECONFIG") from error
     except PortError as error:

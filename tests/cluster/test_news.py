@@ -48,11 +48,29 @@ def test_no_more_are_inside_than_there_are_places_and_nobody_waits_beside_a_free
         assert not waiting or len(inside) == places
 
 
+async def test_a_status_goes_before_the_events_that_wait() -> None:
+    news, order = News(places=1), list[str]()
+
+    async def event() -> None:
+        async with news.place_for_event():
+            order.append("event")
+
+    assert news.enter("first", list)
+    waiting = asyncio.create_task(event())
+    await asyncio.sleep(0)
+    assert not news.enter("status", lambda: order.append("status"))
+    news.leave("first")
+    news.leave("status")
+    await waiting
+
+    assert order == ["status", "event"]
+
+
 async def test_a_task_that_is_ended_while_it_waits_or_tells_leaves_its_place_to_others() -> None:
     news, order = News(places=1), list[str]()
 
     async def tells(name: str) -> None:
-        async with news.place():
+        async with news.place_for_event():
             order.append(name)
             await asyncio.sleep(3600)
 

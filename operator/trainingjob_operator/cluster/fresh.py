@@ -17,7 +17,7 @@ from trainingjob_operator.cluster.cache import Key
 MOST = 50
 """Jobs of one list: their names, of 50 characters at most, must fit into a request line."""
 
-AT_ONCE = 4
+AT_ONCE = 2
 """Lists of one namespace that are under way: one that gets no answer must not hold up the others."""
 
 
