@@ -1,15 +1,31 @@
-"""Few tell at a time, first come, first served."""
+"""One tells at a time, first come, first served."""
 
 import asyncio
+from collections.abc import Callable
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainingjob_operator.cluster.news import News
+from trainingjob_operator.cluster.news import PATIENCE, News
 
 
-def test_who_finds_no_place_is_called_when_there_is_one() -> None:
-    news, called = News(places=1), list[str]()
+class Alarm:
+    """A timer that a test lets go off."""
+
+    def __init__(self) -> None:
+        self.due: Callable[[], None] | None = None
+
+    def __call__(self, seconds: float, call: Callable[[], None]) -> "Alarm":
+        assert seconds == PATIENCE
+        self.due = call
+        return self
+
+    def cancel(self) -> None:
+        self.due = None
+
+
+def test_whose_turn_it_is_not_is_called_when_it_is() -> None:
+    news, called = News(Alarm()), list[str]()
 
     assert news.enter("a", lambda: called.append("a"))
     assert not news.enter("b", lambda: called.append("b"))
@@ -25,34 +41,47 @@ def test_who_finds_no_place_is_called_when_there_is_one() -> None:
     assert news.enter("a", lambda: called.append("a"))
 
 
-@given(st.integers(1, 3), st.lists(st.tuples(st.sampled_from("abcde"), st.booleans()), max_size=40))
-def test_no_more_are_inside_than_there_are_places_and_nobody_waits_beside_a_free_one(
-    places: int, steps: list[tuple[str, bool]]
-) -> None:
-    news = News(places)
-    inside, waiting = set[str](), list[str]()
+@given(st.lists(st.tuples(st.sampled_from("abcde"), st.booleans()), max_size=40))
+def test_it_is_one_ones_turn_and_nobody_waits_while_it_is_nobodys(steps: list[tuple[str, bool]]) -> None:
+    news = News(Alarm())
+    turn, waiting = list[str](), list[str]()
 
     def ready(who: str) -> None:
         assert waiting.pop(0) == who
-        inside.add(who)
+        turn.append(who)
 
     for who, enters in steps:
-        if enters and news.enter(who, lambda who=who: ready(who)):  # type: ignore[misc]
-            inside.add(who)
-        elif enters and who not in waiting:
-            waiting.append(who)
-        elif not enters:
-            inside.discard(who)
+        if not enters:
+            if turn == [who]:
+                turn.clear()
             news.leave(who)
-        assert len(inside) <= places
-        assert not waiting or len(inside) == places
+        elif news.enter(who, lambda who=who: ready(who)):  # type: ignore[misc]
+            turn[:] = [who]
+        elif who not in waiting:
+            waiting.append(who)
+        assert len(turn) <= 1
+        assert not waiting or turn
+
+
+def test_who_takes_long_does_not_hold_the_others_up() -> None:
+    alarm, called = Alarm(), list[str]()
+    news = News(alarm)
+    news.enter("slow", list)
+    news.enter("next", lambda: called.append("next"))
+
+    assert alarm.due is not None
+    alarm.due()
+    news.leave("slow")
+
+    assert called == ["next"]
+    assert not news.enter("other", list), "it is still the next one's turn"
 
 
 async def test_a_status_goes_before_the_events_that_wait() -> None:
-    news, order = News(places=1), list[str]()
+    news, order = News(), list[str]()
 
     async def event() -> None:
-        async with news.place_for_event():
+        async with news.turn_of_event():
             order.append("event")
 
     assert news.enter("first", list)
@@ -66,11 +95,11 @@ async def test_a_status_goes_before_the_events_that_wait() -> None:
     assert order == ["status", "event"]
 
 
-async def test_a_task_that_is_ended_while_it_waits_or_tells_leaves_its_place_to_others() -> None:
-    news, order = News(places=1), list[str]()
+async def test_a_task_that_is_ended_while_it_waits_or_tells_leaves_the_turn_to_others() -> None:
+    news, order = News(), list[str]()
 
     async def tells(name: str) -> None:
-        async with news.place_for_event():
+        async with news.turn_of_event():
             order.append(name)
             await asyncio.sleep(3600)
 

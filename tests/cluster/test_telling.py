@@ -70,8 +70,8 @@ async def test_who_is_no_longer_in_charge_tells_nothing(caplog: pytest.LogCaptur
     assert (told(api), caplog.text) == ([], "")
 
 
-async def test_events_wait_for_a_place_and_not_the_one_who_tells() -> None:
-    api, news = FlakyApi(), News(places=1)
+async def test_events_wait_for_their_turn_and_not_the_one_who_tells() -> None:
+    api, news = FlakyApi(), News()
     herald = Herald(api, news)
     assert news.enter("somebody", list)
 
@@ -85,8 +85,8 @@ async def test_events_wait_for_a_place_and_not_the_one_who_tells() -> None:
     assert [event["reason"] for event in told(api)] == ["Completed"]
 
 
-async def test_a_herald_that_is_silenced_tells_no_more_and_gives_its_place_back() -> None:
-    api, news = FlakyApi(), News(places=1)
+async def test_a_herald_that_is_silenced_tells_no_more_and_gives_its_turn_to_others() -> None:
+    api, news = FlakyApi(), News()
     herald = Herald(api, news)
     news.enter("somebody", list)
     herald.tell(job(), [COMPLETED], NOON)

@@ -26,7 +26,7 @@ from trainingjob_operator.cluster.api import (
 )
 from trainingjob_operator.cluster.fence import DeposedError, Fence
 
-PAGE = 500
+PAGE = 250
 
 
 @dataclass(slots=True)

@@ -47,7 +47,7 @@ class Herald:
     async def _publish(self, key: Key, events: Iterable[Object]) -> None:
         for event in events:
             try:
-                async with self._news.place_for_event():
+                async with self._news.turn_of_event():
                     await self._api.create(EVENTS, key.namespace, event)
             except DeposedError:
                 return  # another process is in charge, which tells what it decides

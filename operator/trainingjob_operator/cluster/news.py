@@ -1,50 +1,63 @@
 """When something may be written that only tells people how a job goes: a status that was reached, an event.
 
-Two at a time, first come, first served, statuses before events. So an API server that answers slowly, because it is
+One at a time, first come, first served, statuses before events. So an API server that answers slowly, because it is
 busy with what makes jobs go, is told little, and one that answers fast is told everything at once: nobody sets a rate.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from functools import partial
+from typing import Protocol
 
-AT_ONCE = 2
-"""Not one: a write whose answer is lost has its place for half a minute."""
+PATIENCE = 1.0
+"""Seconds after which the next one's turn comes even so: the answer to a write may be lost."""
 
 Line = dict[Hashable, Callable[[], None]]
-"""Who waits, and what is called when there is a place."""
+"""Who waits, and what is called when the turn is his."""
+
+
+class Timer(Protocol):
+    def cancel(self) -> object: ...
+
+
+Later = Callable[[float, Callable[[], None]], Timer]
+
+
+def later(seconds: float, call: Callable[[], None]) -> Timer:
+    """By the running event loop's clock."""
+    return asyncio.get_running_loop().call_later(seconds, call)
 
 
 class News:
-    """Places for those who tell."""
+    """The turn of those who tell."""
 
-    def __init__(self, places: int = AT_ONCE) -> None:
-        self._free = places
-        self._inside: set[Hashable] = set()
+    def __init__(self, later: Later = later) -> None:
+        self._later = later
+        self._turn: tuple[Hashable, Timer] | None = None
         self._statuses: Line = {}
         self._events: Line = {}
 
     def enter(self, who: Hashable, ready: Callable[[], None]) -> bool:
-        """Whether somebody has a place. If not, ``ready`` is called when he has one, which he then has to ``leave``."""
+        """Whether it is somebody's turn. If not, ``ready`` is called when it is; he then has to ``leave``."""
         return self._enter(who, ready, self._statuses)
 
     def leave(self, who: Hashable) -> None:
-        """Give one's place, if one has any, to the next."""
-        if who not in self._inside:
+        """It is the next one's turn, if it was somebody's."""
+        if self._turn is None or self._turn[0] != who:
             return
-        self._inside.discard(who)
+        self._turn[1].cancel()
+        self._turn = None
         line = self._statuses or self._events
-        if not line:
-            self._free += 1
-            return
-        following = next(iter(line))
-        ready = line.pop(following)
-        self._inside.add(following)
-        ready()
+        if line:
+            following = next(iter(line))
+            ready = line.pop(following)
+            self._give_turn(following)
+            ready()
 
     @asynccontextmanager
-    async def place_for_event(self) -> AsyncIterator[None]:
-        """Wait for a place, and have it for the block."""
+    async def turn_of_event(self) -> AsyncIterator[None]:
+        """Wait for a turn, and have it for the block."""
         me, mine = object(), asyncio.Event()
         try:
             if not self._enter(me, mine.set, self._events):
@@ -55,11 +68,12 @@ class News:
             self.leave(me)
 
     def _enter(self, who: Hashable, ready: Callable[[], None], line: Line) -> bool:
-        if who in self._inside:
-            return True
-        if self._free:
-            self._free -= 1
-            self._inside.add(who)
-            return True
-        line.setdefault(who, ready)
-        return False
+        if self._turn is None:
+            self._give_turn(who)
+        is_his = self._turn is not None and self._turn[0] == who
+        if not is_his:
+            line.setdefault(who, ready)
+        return is_his
+
+    def _give_turn(self, who: Hashable) -> None:
+        self._turn = who, self._later(PATIENCE, partial(self.leave, who))
