@@ -99,7 +99,7 @@ async def test_a_list_follows_its_pages_to_the_end() -> None:
     assert ([item["n"] for item in found.items], found.resource_version) == ([1, 2, 3], "7")
     assert [request.query.get("continue") for request in server.requests] == [None, "more", "evenmore"]
     for request in server.requests:
-        assert (request.query["limit"], request.query["labelSelector"]) == ("500", "a=b")
+        assert (request.query["limit"], request.query["labelSelector"]) == ("250", "a=b")
         assert request.query["fieldSelector"] == "spec.nodeName=x"
         assert "resourceVersion" not in request.query
 
@@ -109,7 +109,7 @@ async def test_a_list_without_selectors_sends_none() -> None:
     async with server.api() as api:
         await api.list(NODES)
 
-    assert server.last.path_qs == "/api/v1/nodes?limit=500"
+    assert server.last.path_qs == "/api/v1/nodes?limit=250"
 
 
 async def test_writes_carry_their_bodies() -> None:
