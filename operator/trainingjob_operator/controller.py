@@ -138,9 +138,10 @@ class Controller:
             self._forget(key)
             return None
         observed, decision = await self._decide(key, job)
-        if decision.only_tells and not self._news.enter(key, partial(self.queue.add, key)):
-            # Looked at again when there is room: then what is told is how it goes then. Meanwhile nothing is held up.
-            return decision.requeue_after
+        tells = decision.only_tells and decision.status.attempt == job.status.attempt  # type: ignore[union-attr]
+        if tells and not self._news.enter(key, partial(self.queue.add, key)):
+            # Looked at again when it is its turn: then what is told is how it goes then. Meanwhile nothing is held up.
+            return decision.requeue_after or None
         refused = await self._applier.apply(observed.job, decision)
         self._herald.tell(observed.job, decision.events, observed.now)
         if observed.quorum:
