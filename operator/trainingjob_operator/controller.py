@@ -138,9 +138,8 @@ class Controller:
             self._forget(key)
             return None
         observed, decision = await self._decide(key, job)
-        tells = decision.only_tells and decision.status.attempt == job.status.attempt  # type: ignore[union-attr]
-        if tells and not self._news.enter(key, partial(self.queue.add, key)):
-            # Looked at again when it is its turn: then what is told is how it goes then. Meanwhile nothing is held up.
+        if decision.only_tells(observed.job.status) and not self._news.enter(key, partial(self.queue.add, key)):
+            # Looked at again when it is its turn: then what is told is how it goes then. Not at once, in circles.
             return decision.requeue_after or None
         refused = await self._applier.apply(observed.job, decision)
         self._herald.tell(observed.job, decision.events, observed.now)

@@ -5,10 +5,11 @@ killed at any of its writes and started again, as often as a story wants.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -126,17 +127,17 @@ class Kubelet:
             meta = event.object["metadata"]
             if event.type == "ADDED" and meta["uid"] not in self._seen:
                 self._seen.add(meta["uid"])
-                self._soon(self.START, self._start(meta["name"]))
+                self._soon(self.START, partial(self._start, meta["name"]))
             # A pod that goes at once (grace 0) is seen marked, too, but there is nothing left to do.
             leaves = event.type != "DELETED" and meta.get("deletionGracePeriodSeconds")
             if leaves and meta["uid"] not in self._leaving:
                 self._leaving.add(meta["uid"])
-                self._soon(self.STOP, self._leave(meta["name"], meta["uid"]))
+                self._soon(self.STOP, partial(self._leave, meta["name"], meta["uid"]))
 
-    def _soon(self, seconds: float, what: Any) -> None:
+    def _soon(self, seconds: float, what: Callable[[], Awaitable[None]]) -> None:
         async def later() -> None:
             await asyncio.sleep(seconds)
-            await what
+            await what()
 
         task = asyncio.create_task(later())
         self._tasks.add(task)

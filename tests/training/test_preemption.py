@@ -112,7 +112,7 @@ def _terminate(pods: Sequence[Pod], way: str) -> None:
         case "apart" | "together":
             pods[0].process.terminate()
             if way == "apart":
-                time.sleep(0.3)
+                time.sleep(0.3)  # waits for nothing: it is what is tried
             pods[1].process.terminate()
         case "twice":
             for pod in (*pods, *pods):

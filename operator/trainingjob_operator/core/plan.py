@@ -59,10 +59,9 @@ class Plan:
         """Whether carrying it out changes anything in the cluster. Events tell of a status that is written."""
         return bool(self.status or self._acts)
 
-    @property
-    def only_tells(self) -> bool:
-        """Whether nothing waits for what is written but people who look."""
-        return self.status is not None and not self._acts
+    def only_tells(self, before: TrainingJobStatus) -> bool:
+        """Whether nothing waits for what is written but people who look. The next pass acts on an attempt that begins."""
+        return self.status is not None and self.status.attempt == before.attempt and not self._acts
 
     @property
     def _acts(self) -> bool:

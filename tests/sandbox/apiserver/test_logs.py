@@ -36,9 +36,7 @@ async def test_a_followed_log_arrives_as_it_is_written(sandbox: Served) -> None:
     more = asyncio.Event()
 
     async def logs(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"first\n")
+        response = await _first_line(request)
         await more.wait()
         await response.write(b"second\n")
         return response
@@ -57,9 +55,7 @@ async def test_a_log_whose_kubelet_leaves_is_cut_short_without_a_word(
     leaves = asyncio.Event()
 
     async def logs(request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse()
-        await response.prepare(request)
-        await response.write(b"first\n")
+        response = await _first_line(request)
         await leaves.wait()
         assert request.transport is not None
         request.transport.abort()
@@ -131,6 +127,14 @@ async def test_a_log_that_cannot_be_had_says_why(sandbox: Served, status: Any, c
 
     assert answer.status >= 400
     assert complaint in answer.body["message"]
+
+
+async def _first_line(request: web.Request) -> web.StreamResponse:
+    """An answer that has begun."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await response.write(b"first\n")
+    return response
 
 
 @asynccontextmanager
