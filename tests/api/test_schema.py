@@ -107,10 +107,21 @@ def test_defaults_are_valid_for_the_models_they_come_from() -> None:
 
 
 def test_every_field_but_the_mutable_ones_has_a_rule_against_its_change() -> None:
-    fixed = {one["fieldPath"][1:] for one in SPEC["x-kubernetes-validations"] if "oldSelf" in one["rule"]}
+    fixed = {name for name, node in SPEC["properties"].items() if _transition_rules(node)}
 
     assert fixed == set(SPEC["properties"]) - MUTABLE
     assert set(SPEC["properties"]) >= MUTABLE
+
+
+def test_every_fixed_field_that_may_be_absent_has_a_rule_against_coming_and_going() -> None:
+    asked = {one["fieldPath"][1:] for one in _transition_rules(SPEC)}
+    present = {name for name, node in SPEC["properties"].items() if "default" in node} | set(SPEC["required"])
+
+    assert asked == set(SPEC["properties"]) - MUTABLE - present
+
+
+def _transition_rules(node: Node) -> list[Node]:
+    return [one for one in node.get("x-kubernetes-validations", []) if "oldSelf" in one["rule"]]
 
 
 def test_every_column_and_rule_points_at_a_field_that_exists() -> None:

@@ -60,7 +60,7 @@ class Plan:
         return bool(self.status or self._acts)
 
     def only_tells(self, before: TrainingJobStatus) -> bool:
-        """Whether nothing waits for what is written but people who look. The next pass acts on an attempt that begins."""
+        """Whether nothing but people waits for what is written: the next pass acts on an attempt that begins."""
         return self.status is not None and self.status.attempt == before.attempt and not self._acts
 
     @property
