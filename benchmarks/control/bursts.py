@@ -78,7 +78,7 @@ async def single(on: World, *, quick: bool) -> list[Figure]:
 async def bursts(on: World, *, quick: bool) -> list[Figure]:
     """Many pods at once."""
     shapes = (Shape(20, 4),) if quick else BURSTS
-    return [figure for shape in shapes for figure in await burst(on, shape, 1 if quick else 3)]
+    return [figure for shape in shapes for figure in await burst(on, shape, 1 if quick else 5)]
 
 
 async def burst(on: World, shape: Shape, times: int) -> list[Figure]:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from benchmarks.control.figures import Figure, at_most
+from benchmarks.control.figures import Figure, at_most, middle
 from benchmarks.control.objects import Shape, job
 from benchmarks.control.world import World
 
@@ -98,13 +98,14 @@ async def present(on: World, *, quick: bool) -> list[Figure]:
             at_most(case, "writes after a restart", writes(requests(on.audit_log)) - before, "", 0),
             at_most(case, "RSS after a restart", rss(operator), "MB", 150),
         ]
-    found.append(await _working_again(on, case))
+    again = [await _working_again(on) for _ in range(1 if quick else 3)]
+    found.append(at_most(case, "restart until it works again", middle(again), "s", 5))
     await on.clear(namespace)
     return found
 
 
-async def _working_again(on: World, case: str) -> Figure:
-    """From the start of the process until it has made the pods of a job that was submitted while it was away."""
+async def _working_again(on: World) -> float:
+    """Seconds from the start of the process until it has made the pods of a job that was submitted while it was away."""
     namespace = await on.namespace()
     await on.api.create(TRAININGJOBS, namespace, job("new", 2))
     began = time.monotonic()
@@ -112,7 +113,7 @@ async def _working_again(on: World, case: str) -> Figure:
         await on.observer.seen(namespace, 2, runs=False)
         waited = max(on.observer.of(on.observer.created, namespace)) - began
         await on.clear(namespace)
-    return at_most(case, "restart until it works again", waited, "s", 5)
+    return waited
 
 
 def rss(operator: Daemon) -> float:

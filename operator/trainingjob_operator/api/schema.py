@@ -79,11 +79,11 @@ def _spec() -> Schema:
     may_be_absent = [field for field in fixed if field not in schema["required"] and "default" not in fields[field]]
     for field in fixed:
         fields[field] = _with_rules(fields[field], rule("self == oldSelf", _unchangeable(field)))
-    there = (
+    presence = (
         rule(f"has(self.{field}) == has(oldSelf.{field})", _unchangeable(field), field_path=f".{field}")
         for field in may_be_absent
     )
-    return _with_rules(schema, *there) | {"description": "What to run, on how many nodes, with which data."}
+    return _with_rules(schema, *presence) | {"description": "What to run, on how many nodes, with which data."}
 
 
 def _with_rules(schema: Schema, *rules: Schema) -> Schema:
