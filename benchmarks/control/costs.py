@@ -105,7 +105,7 @@ async def present(on: World, *, quick: bool) -> list[Figure]:
 
 
 async def _working_again(on: World) -> float:
-    """Seconds from the start of the process until it has made the pods of a job that was submitted while it was away."""
+    """Seconds from the start of the process until it has made the pods of a job submitted while it was away."""
     namespace = await on.namespace()
     await on.api.create(TRAININGJOBS, namespace, job("new", 2))
     began = time.monotonic()
