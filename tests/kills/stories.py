@@ -11,7 +11,7 @@ from trainingjob_operator.api.resources import PODS, TRAININGJOBS
 from trainingjob_operator.cluster.api import ApiError, Object
 from trainingjob_operator.cluster.client import HttpApi
 
-NODES = 5
+NODES = 6
 PATIENCE = 120.0
 JOB = "digits"
 

@@ -112,14 +112,14 @@ class PodCache:
         return len(self._versions)
 
     def put(self, raw: Object) -> None:
-        """Take a version of a pod, unless a newer one of that name is known or the pod is known to be gone."""
+        """Take a version of a pod, unless that or a newer one of its name is known or the pod is known to be gone."""
         key, meta = job_of(raw), raw["metadata"]
         version = int(meta["resourceVersion"])
         if key is None or meta["uid"] in self._graves:
             return
         pods = self._by_job.setdefault(key, {})
         old = pods.get(meta["name"])
-        if old and version < self._versions[old.uid]:
+        if old and version <= self._versions[old.uid]:
             return
         if old and old.uid != meta["uid"]:
             self._bury(old.uid)
