@@ -165,20 +165,20 @@ class Controller:
         observed = self._observe(key, job, quorum=False)
         decision = plan(observed)
         if decision.needs_quorum or (decision.writes and key in self._doubts):
-            return await self._asked(key)
+            return await self._asked(key, job)
         return observed, decision
 
-    async def _asked(self, key: Key) -> tuple[Observed, Plan]:
-        """From a quorum read: first the job's pods, then the job, which is the newest if this does not raise.
+    async def _asked(self, key: Key, job: Job) -> tuple[Observed, Plan]:
+        """From a quorum read: the job's pods and their nodes as they are while the job is as it was before and after.
 
-        In this order, because a pod that is seen was allowed by a status that the later look at the job must show. A
-        write of the status is such a look itself: it succeeds only if the job has not changed.
+        Pods are read after the job, because a pod may be missed only where a status demands it; and the job is looked
+        at after the pods, because a pod that is seen was allowed by some status. A write of the status is such a look:
+        it succeeds only if the job has not changed. Nodes are read late, because they alone may come back to life.
         """
-        await self._read_nodes(key)
         listed = await self._fresh.of(key)
         self.pods.replace_job(key, listed.items, listed.resource_version)
-        job = self.jobs.get(key)
-        if job is None:
+        await self._read_nodes(key)
+        if self.jobs.get(key) is not job:
             raise StaleViewError
         observed = self._observe(key, job, quorum=True)
         decision = plan(observed)

@@ -1,11 +1,14 @@
 """What a pass asks the API server, and what it writes without asking."""
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Any, TypeVar
 
 from support.builders import NOON, raw_job
 from support.flaky_api import FlakyApi
 from support.reflected import reflect
-from trainingjob_operator.api.resources import PODS, TRAININGJOBS
+from trainingjob_operator.api.resources import PODS, TRAININGJOBS, Resource
+from trainingjob_operator.cluster.api import ObjectList
 from trainingjob_operator.cluster.cache import Key
 from trainingjob_operator.controller import Controller
 
@@ -27,8 +30,11 @@ def without_events(api: FlakyApi) -> list[str]:
     return [call for call in api.calls if call != "create Event"]
 
 
-async def submitted() -> FlakyApi:
-    api = FlakyApi()
+A = TypeVar("A", bound=FlakyApi)
+
+
+def submitted_to(api: A) -> A:
+    """A cluster with a new job."""
     raw = raw_job(numNodes=2, startPolicy="Parallel")
     raw["metadata"] = {"name": "digits", "namespace": "ml"}
     api.store.create(TRAININGJOBS, "ml", raw)
@@ -37,7 +43,7 @@ async def submitted() -> FlakyApi:
 
 async def started() -> FlakyApi:
     """A cluster with a gang of two that is formed."""
-    api = await submitted()
+    api = submitted_to(FlakyApi())
     first = controller_on(api)
     await first.reconcile(KEY)
     await first.reconcile(KEY)
@@ -46,7 +52,7 @@ async def started() -> FlakyApi:
 
 
 async def test_a_first_gang_costs_one_question() -> None:
-    api = await submitted()
+    api = submitted_to(FlakyApi())
 
     await controller_on(api).reconcile(KEY)
 
@@ -77,7 +83,7 @@ async def test_a_new_operator_asks_before_its_first_write() -> None:
 
 
 async def test_a_write_that_no_status_guards_is_preceded_by_a_look_at_the_job() -> None:
-    api = await submitted()
+    api = submitted_to(FlakyApi())
     await controller_on(api).reconcile(KEY)
     api.store.delete(PODS, "ml", "digits-1-1")
     api.calls.clear()
@@ -88,7 +94,7 @@ async def test_a_write_that_no_status_guards_is_preceded_by_a_look_at_the_job() 
 
 
 async def test_a_pass_whose_job_has_changed_meanwhile_writes_nothing_and_sees_the_change() -> None:
-    api = await submitted()
+    api = submitted_to(FlakyApi())
     late = controller_on(api)
     await controller_on(api).reconcile(KEY)
     api.calls.clear()
@@ -99,3 +105,34 @@ async def test_a_pass_whose_job_has_changed_meanwhile_writes_nothing_and_sees_th
     job = late.jobs.get(KEY)
     assert job is not None
     assert job.status.attempt == 1
+
+
+class OvertakenApi(FlakyApi):
+    """While its next list of pods is on its way back, ``meanwhile`` happens."""
+
+    meanwhile: Callable[[], Awaitable[None]] | None = None
+
+    async def list(self, resource: Resource, namespace: str | None = None, **options: Any) -> ObjectList:
+        listed = await super().list(resource, namespace, **options)
+        if self.meanwhile is not None:
+            happens, self.meanwhile = self.meanwhile, None
+            await happens()
+        return listed
+
+
+async def test_a_pod_is_not_missed_by_a_list_that_is_older_than_the_status_which_demands_it() -> None:
+    api = submitted_to(OvertakenApi())
+    late = controller_on(api)
+
+    async def another_operator_forms_the_gang() -> None:
+        other = controller_on(api)
+        await other.reconcile(KEY)
+        await other.reconcile(KEY)
+        late.jobs.put(api.store.list(TRAININGJOBS).records[0].object)
+
+    api.meanwhile = another_operator_forms_the_gang
+    await late.reconcile(KEY)
+
+    status = api.store.list(TRAININGJOBS).records[0].object["status"]
+    assert status["gang"]
+    assert status["attempt"] == 1

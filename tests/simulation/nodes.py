@@ -15,12 +15,14 @@ COUNT = 6
 
 class Nodes:
     """``lost_since`` has the virtual second at which a node stopped answering; the node of a healed one is absent.
+    ``healed`` has that second and the one at which it answered again.
 
     ``changed`` hears of every node that is silenced or heals, with the Ready condition that its pods get by it.
     """
 
     def __init__(self, store: Store, now: Callable[[], str]) -> None:
         self.lost_since: dict[str, float] = {}
+        self.healed: dict[str, tuple[float, float]] = {}
         self._dead: set[str] = set()
         self.changed: Callable[[str, str], None] = _unheard
         self._store = store
@@ -56,7 +58,7 @@ class Nodes:
     def heal(self, name: str) -> None:
         """The node answers again, unless it is gone or dead."""
         if name in self.lost_since and name not in self._dead and self._store.exists(NODES, None, name):
-            del self.lost_since[name]
+            self.healed[name] = self.lost_since.pop(name), self._loop.time()
             self._report(name, "True")
             self.changed(name, "True")
 

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 Object = dict[str, Any]
 CHILDREN = (SERVICES, NETWORKPOLICIES, CONFIGMAPS, PODS)
 
+ON_ITS_WAY = 10.0
+"""Virtual seconds that a quorum read and the write after it take at most."""
+
 
 class Oracle:
     """Collects violations; the first one is what a failing seed is about.
@@ -189,11 +192,18 @@ class Oracle:
             self.broken("S6", f"attempt {attempt} was ended while its gang was whole")
 
     def _on_lost_node(self, pod: Object) -> bool:
-        nodes = self._world.nodes
-        since = nodes.lost_since.get(pod["spec"].get("nodeName", "")) if nodes else None
+        since = self._lost_since(pod["spec"].get("nodeName", ""))
         if since is None:
             return False
         return self._skewed or self._world.seconds() - since >= self._world.schedule.shape.patience - 1
+
+    def _lost_since(self, node: str) -> float | None:
+        """A node may answer again while what was read of it, and the write that follows from that, are on their way."""
+        nodes = self._world.nodes
+        if nodes is None or node in nodes.lost_since:
+            return nodes.lost_since[node] if nodes else None
+        since, healed = nodes.healed.get(node, (0.0, -math.inf))
+        return since if self._world.seconds() - healed <= ON_ITS_WAY else None
 
     def _check_end_of_life(self, job: Object, uid: str | None) -> None:
         """A job is deleted only when it has finished, and as long ago as its user wants it."""
@@ -206,7 +216,8 @@ class Oracle:
     def _has_run(self, pod: Object) -> bool:
         """Whether a pod has been running for longer than a quorum read and the write after it take."""
         return (
-            is_running(pod) and self._age(pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]) > 10
+            is_running(pod)
+            and self._age(pod["status"]["containerStatuses"][0]["state"]["running"]["startedAt"]) > ON_ITS_WAY
         )
 
     def _age(self, time: str) -> float:
