@@ -188,14 +188,30 @@ def test_an_idle_hour_of_a_running_job_costs_no_write() -> None:
     assert run_virtually(story()) == 0
 
 
-def test_the_spec_of_a_running_job_cannot_be_changed() -> None:
+@pytest.mark.parametrize(
+    ("field", "before", "after"),
+    [
+        ("numNodes", 2, 3),
+        ("image", "trainer:1", "trainer:2"),
+        ("run", {"command": ["train"]}, {"command": ["other"]}),
+        ("env", None, [{"name": "A", "value": "b"}]),
+        ("workingDir", "/a", "/b"),
+        ("workingDir", None, "/a"),
+        ("workingDir", "/a", None),
+        ("data", None, {"claimName": "datasets"}),
+        ("data", {"claimName": "datasets"}, None),
+    ],
+)
+def test_the_spec_of_a_running_job_cannot_be_changed(field: str, before: object, after: object) -> None:
     async def story() -> str:
         async with stage() as on:
-            await on.submit()
+            await on.submit(**({} if before is None else {field: before}))
             try:
-                await on.edit(numNodes=3)
+                await on.edit(**{field: after})
             except ApiError as error:
                 return error.message
             return "accepted"
 
-    assert "spec.numNodes cannot be changed" in run_virtually(story())
+    message = run_virtually(story())
+    assert f"spec.{field} cannot be changed" in message
+    assert message.count("cannot be changed") == 1

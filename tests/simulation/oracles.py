@@ -200,8 +200,10 @@ class Oracle:
     def _lost_since(self, node: str) -> float | None:
         """A node may answer again while what was read of it, and the write that follows from that, are on their way."""
         nodes = self._world.nodes
-        if nodes is None or node in nodes.lost_since:
-            return nodes.lost_since[node] if nodes else None
+        if nodes is None:
+            return None
+        if node in nodes.lost_since:
+            return nodes.lost_since[node]
         since, healed = nodes.healed.get(node, (0.0, -math.inf))
         return since if self._world.seconds() - healed <= ON_ITS_WAY else None
 

@@ -70,10 +70,10 @@ class News:
     def _enter(self, who: Hashable, ready: Callable[[], None], line: Line) -> bool:
         if self._turn is None:
             self._give_turn(who)
-        is_his = self._turn is not None and self._turn[0] == who
-        if not is_his:
+        elif self._turn[0] != who:
             line.setdefault(who, ready)
-        return is_his
+            return False
+        return True
 
     def _give_turn(self, who: Hashable) -> None:
         self._turn = who, self._later(PATIENCE, partial(self.leave, who))
