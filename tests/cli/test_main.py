@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 from support.eventually import eventually
+from support.ports import free_port
 
 JOB = """
 apiVersion: trainingjob.dev/v1alpha1
 kind: TrainingJob
 metadata: {name: sleeps}
-spec: {numNodes: 1, image: any, run: {command: [sleep, "600"]}}
+spec: {numNodes: 1, image: any, masterPort: %d, progressPort: 0, run: {command: [sleep, "600"]}}
 """
 
 # Interrupts itself when this module is looked for.
@@ -36,7 +37,8 @@ main()
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
     file = tmp_path / "job.yaml"
-    file.write_text(JOB)
+    # Ports of its own: for one that somebody else holds the job would wait, and say so.
+    file.write_text(JOB % free_port())
     return file
 
 
