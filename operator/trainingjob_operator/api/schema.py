@@ -101,9 +101,15 @@ def _unchangeable(field: str) -> str:
 
 
 def _status() -> Schema:
-    schema = structural(TrainingJobStatus)
-    schema["description"] = "How the job is going; written by the operator."
-    return schema
+    """The status, owned as one: the operator alone writes it, and always whole.
+
+    Tracking who owns each of its fields costs the API server a fifth of a status write's CPU, and a third of the
+    object's bytes.
+    """
+    return structural(TrainingJobStatus) | {
+        "description": "How the job is going; written by the operator.",
+        "x-kubernetes-map-type": "atomic",
+    }
 
 
 def _columns() -> list[dict[str, Any]]:

@@ -124,8 +124,8 @@ class HttpApi:
             if response.status >= 400:
                 raise _error(response, await response.read())
             async for line in _lines(response):
-                if not line.endswith(b"\n") or line == b"\n":
-                    continue  # the server went away in the middle of it, or something between says that it is alive
+                if not line:
+                    continue  # something between says that it is alive
                 event = _decoded(line)
                 if event["type"] == "ERROR":
                     raise _status_error(event["object"])
@@ -138,8 +138,8 @@ class HttpApi:
         async with self._request("GET", PODS.path(namespace, pod, "log"), query=query, timeout=timeout) as response:
             if response.status >= 400:
                 raise _error(response, await response.read())
-            async for line in _lines(response):
-                yield line.removesuffix(b"\n").decode(errors="replace")
+            async for line in _lines(response, and_the_last=True):
+                yield line.decode(errors="replace")
 
     async def _call(
         self,
@@ -237,20 +237,18 @@ def _selectors(labels: str, fields: str) -> dict[str, str]:
     return {k: v for k, v in (("labelSelector", labels), ("fieldSelector", fields)) if v}
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """Lines of any length with their ends; the last one may have none.
+async def _lines(response: aiohttp.ClientResponse, *, and_the_last: bool = False) -> AsyncGenerator[bytes, None]:
+    """Lines of any length without their ends; the last one only on demand if it has none: it may have been cut.
 
     aiohttp's own readline stops at its buffer's limit, a pod may be larger.
     """
-    buffer = bytearray()
+    rest = b""
     async for chunk in response.content.iter_any():
-        buffer += chunk
-        *whole, rest = bytes(buffer).split(b"\n")
+        *whole, rest = (rest + chunk).split(b"\n")
         for line in whole:
-            yield line + b"\n"
-        buffer = bytearray(rest)
-    if buffer:
-        yield bytes(buffer)
+            yield line
+    if rest and and_the_last:
+        yield rest
 
 
 def _decoded(line: bytes) -> Object:
