@@ -7,7 +7,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import AsyncIterator, Awaitable, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from trainingjob_operator.cluster.client import HttpApi
 
 ROOT = Path(__file__).resolve().parents[2]
 IN_FLIGHT = 32
+PREFIX = "bench-"
 SERVICE_ACCOUNTS = Resource("", "v1", "serviceaccounts", "ServiceAccount")
 _numbers = itertools.count(1)
 
@@ -42,7 +43,7 @@ class World:
 
     async def namespace(self) -> str:
         """A new namespace in which pods can be made."""
-        name = f"bench-{next(_numbers)}"
+        name = f"{PREFIX}{next(_numbers)}"
         await self.api.create(NAMESPACES, None, {"metadata": {"name": name}})
         while True:
             try:
@@ -67,10 +68,20 @@ class World:
         """Delete the jobs and pods of a namespace, and wait until they are gone."""
         await self._delete_all(TRAININGJOBS, namespace)
         await self._delete_all(PODS, namespace)
-        await self.observer.until(
-            f"the pods of {namespace} are gone", lambda: not any(where == namespace for where, _ in self.observer.alive)
-        )
+        await self.observer.until(f"the pods of {namespace} are gone", lambda: not self.observer.alive[namespace])
         await self.api.delete(NAMESPACES, None, namespace)
+
+    async def at_rest(self) -> None:
+        """Wait until the control plane has tidied up all that was cleared, which takes it seconds."""
+        listed = await self.api.list(NAMESPACES)
+        left = {name for raw in listed.items if (name := raw["metadata"]["name"]).startswith(PREFIX)}
+        if left:
+            async with aclosing(self.api.watch(NAMESPACES, resource_version=listed.resource_version)) as events:
+                async for event in events:
+                    if event.type == "DELETED":
+                        left.discard(event.object["metadata"]["name"])
+                    if not left:
+                        break
 
     async def _delete_all(self, resource: Resource, namespace: str) -> None:
         url = f"{self.api.server}{resource.path(namespace)}?gracePeriodSeconds=0&propagationPolicy=Background"
