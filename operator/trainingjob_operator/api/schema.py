@@ -103,8 +103,7 @@ def _unchangeable(field: str) -> str:
 def _status() -> Schema:
     """The status, owned as one: the operator alone writes it, and always whole.
 
-    Tracking who owns each of its fields costs the API server a fifth of a status write's CPU, and a third of the
-    object's bytes.
+    Finding out who owns each of its fields costs the API server a fifth of a status write's CPU (docs/design.md).
     """
     return structural(TrainingJobStatus) | {
         "description": "How the job is going; written by the operator.",
