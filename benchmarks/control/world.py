@@ -75,13 +75,15 @@ class World:
         """Wait until the control plane has tidied up all that was cleared, which takes it seconds."""
         listed = await self.api.list(NAMESPACES)
         left = {name for raw in listed.items if (name := raw["metadata"]["name"]).startswith(PREFIX)}
-        if left:
-            async with aclosing(self.api.watch(NAMESPACES, resource_version=listed.resource_version)) as events:
-                async for event in events:
-                    if event.type == "DELETED":
-                        left.discard(event.object["metadata"]["name"])
-                    if not left:
-                        break
+        if not left:
+            return
+        async with aclosing(self.api.watch(NAMESPACES, resource_version=listed.resource_version)) as events:
+            async for event in events:
+                if event.type == "DELETED":
+                    left.discard(event.object["metadata"]["name"])
+                if not left:
+                    return
+        raise TimeoutError(f"the control plane has not tidied up {', '.join(sorted(left))}")
 
     async def _delete_all(self, resource: Resource, namespace: str) -> None:
         url = f"{self.api.server}{resource.path(namespace)}?gracePeriodSeconds=0&propagationPolicy=Background"
